@@ -60,7 +60,7 @@ type App struct {
 	checks   []check
 
 	// ready is true while Run serves and no stop was asked for.
-	ready atomic.Bool
+	ready   atomic.Bool
 	closing sync.Once
 
 	draining   context.Context // ends when requests begin to be drained
