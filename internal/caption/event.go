@@ -18,7 +18,8 @@ type Event struct {
 type Events interface {
 	// PublishEvent does not wait for subscribers.
 	PublishEvent(ctx context.Context, e Event) error
-	// Subscribe returns the events of one job from now on, until cancel is called. The channel is closed when the subscriber
+	// Subscribe returns the events of one job from now on, until cancel is called; ctx bounds the call only. What an event
+	// points to is shared by all who receive it and must not be changed. The channel is closed when the subscriber
 	// was too slow, or the connection to the backend broke, so that events may have been missed; subscribing anew and
 	// reading the snapshot is then right. cancel is idempotent and closes the channel.
 	Subscribe(ctx context.Context, jobID string) (events <-chan Event, cancel func(), err error)
@@ -34,7 +35,8 @@ type Tickets interface {
 
 // Limiter limits how often something happens. Safe for concurrent use.
 type Limiter interface {
-	// Allow counts one event under key, of which at most n are allowed in each window. When it is not allowed, retryAfter
-	// says when it will be.
+	// Allow counts one event under key, of which at most n are allowed in each window. A key's window starts with its
+	// first event, and the next one with the first event after its end. When the event is not allowed, it is not counted,
+	// and retryAfter says when the next one will be.
 	Allow(ctx context.Context, key string, n int, window time.Duration) (ok bool, retryAfter time.Duration, err error)
 }

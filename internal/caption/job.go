@@ -110,16 +110,18 @@ type SegmentResult struct {
 }
 
 // Jobs stores jobs. Implementations are safe for concurrent use; every method is atomic and durable when it returns.
-// Errors: [KindNotFound] for an unknown id.
+// Times are kept in whole milliseconds, and come back in UTC. Errors: [KindNotFound] for an unknown id; of every port
+// that stores something: [KindUnavailable] with the code storage_full where there is no room left.
 type Jobs interface {
-	// CreateJob stores a new job with Seq 1. Where idempotencyKey is not empty and the owner already has a job under it,
-	// nothing is stored, that job is returned, and created is false.
+	// CreateJob stores a new job with Seq 1 and Done 0; Created and Updated are set to now where they are zero. Where
+	// idempotencyKey is not empty and the owner already has a job under it, nothing is stored, that job is returned, and
+	// created is false. Deleting the job frees its key.
 	CreateJob(ctx context.Context, j Job, idempotencyKey string) (stored Job, created bool, err error)
 	Job(ctx context.Context, id string) (Job, error)
 	// UpdateJob reads the job, applies change, and stores it with Seq+1 and Updated now, if nobody else stored a change
 	// in between; else it starts again, so change may run several times. An error of change is returned as it is
 	// and stores nothing; [ErrUnchanged] ends the call without an error and without a new Seq.
-	// ID, Owner, Seq, Done and Created cannot be changed.
+	// ID, Owner, Seq, Done and Created cannot be changed: what change sets them to is ignored.
 	UpdateJob(ctx context.Context, id string, change func(*Job) error) (Job, error)
 	// DeleteJob removes the job with all its segments and its transcript; an unknown id is no error.
 	DeleteJob(ctx context.Context, id string) error
@@ -127,9 +129,11 @@ type Jobs interface {
 
 // JobLists finds jobs.
 type JobLists interface {
-	// ListJobs returns jobs that match q, newest first.
+	// ListJobs returns jobs that match q, newest first. Following Next yields each job once that was there from the
+	// start, whatever is created meanwhile. [KindInvalid] for a Limit out of range, a Cursor that is not from Next (code
+	// bad_cursor), and for too many words.
 	ListJobs(ctx context.Context, q JobQuery) (JobPage, error)
-	// NotEnqueued returns jobs that are Queued, not Enqueued, and were last changed before t.
+	// NotEnqueued returns jobs that are Queued, not Enqueued, and were last changed before t, that longest ago first.
 	NotEnqueued(ctx context.Context, t time.Time, limit int) ([]Job, error)
 	// CountJobs returns how many jobs of owner are in one of the states; all of them where states is empty.
 	CountJobs(ctx context.Context, owner string, states ...State) (int, error)
@@ -148,9 +152,11 @@ type Segments interface {
 
 // Transcripts stores transcripts.
 type Transcripts interface {
+	// Transcript returns the transcript of a job, [KindNotFound] where there is none.
 	Transcript(ctx context.Context, jobID string) (Transcript, error)
 	// SaveTranscript stores t with the version t.Version+1 if the stored version is t.Version (0: none is stored), and
-	// makes its cues searchable. Else [KindPrecondition]. It returns what it stored.
+	// makes its cues searchable. Else [KindPrecondition]; [KindNotFound] where the job does not exist. It returns what it
+	// stored.
 	SaveTranscript(ctx context.Context, t Transcript) (Transcript, error)
 }
 
@@ -159,7 +165,9 @@ type JobQuery struct {
 	Owner   string
 	States  []State
 	VideoID string
-	// Text selects jobs whose title or cues contain all its words, the last one as a prefix, ignoring case.
+	// Text selects jobs in whose title and cues, taken together, all its words occur, the last one as a prefix, ignoring
+	// case and diacritics. Words are runs of letters and digits; all else only separates them, and a text without
+	// words does not restrict.
 	Text   string
 	Cursor string // from JobPage.Next; empty: the first page
 	Limit  int    // 1 to 100
@@ -171,7 +179,8 @@ type JobPage struct {
 	Next string // cursor of the next page; empty on the last
 }
 
-// JobHit is a job of a list, with the first places where its cues match the text that was searched for.
+// JobHit is a job of a list, with at most three cues, in order of time, that match the text that was searched for: those
+// with most of its words, and among equals the first.
 type JobHit struct {
 	Job  Job
 	Hits []Hit
@@ -185,3 +194,6 @@ type Hit struct {
 
 // ErrUnchanged, returned by the function given to UpdateJob, says that nothing is to be stored.
 var ErrUnchanged = Errorf(KindConflict, "nothing to change")
+
+// JobPrefix is the prefix of the keys of everything in the bucket that belongs to a job.
+func JobPrefix(jobID string) string { return "jobs/" + jobID + "/" }

@@ -39,8 +39,9 @@ type Consumer interface {
 	Receive(ctx context.Context) (Delivery, error)
 }
 
-// Delivery is a task that was taken. Exactly one of Ack, Release, Retry and Bury settles it. After the task was lost
-// they return [KindConflict] and change nothing.
+// Delivery is a task that was taken. Exactly one of Ack, Release, Retry and Bury settles it. After the task was lost, or
+// settled, they return [KindConflict] and change nothing. After another error the delivery is not settled, and another
+// try may be made; but the task is no longer kept taken, so that it comes back when nobody makes one.
 type Delivery interface {
 	Task() Task
 	// Attempt counts deliveries that were not given back by Release, this one included: 1 the first time.

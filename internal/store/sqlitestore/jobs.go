@@ -37,14 +37,13 @@ func jobValues(j caption.Job) ([]any, error) {
 		millis(j.Finished)}, nil
 }
 
-// scanJob reads a job; more are the places of columns that follow its own.
-func scanJob(scan func(...any) error, more ...any) (caption.Job, error) {
+func scanJob(scan func(...any) error) (caption.Job, error) {
 	var j caption.Job
 	var options string
 	var reason sql.NullString
 	var created, updated, transcribeT, finished int64
-	err := scan(append([]any{&j.ID, &j.Owner, &j.VideoID, &j.Title, &options, &j.State, &reason, &j.Seq, &j.Enqueued, &j.Run,
-		&j.Duration, &j.Segments, &j.Done, &j.Engine, &j.Language, &created, &updated, &transcribeT, &j.DoneAtStart, &finished}, more...)...)
+	err := scan(&j.ID, &j.Owner, &j.VideoID, &j.Title, &options, &j.State, &reason, &j.Seq, &j.Enqueued, &j.Run,
+		&j.Duration, &j.Segments, &j.Done, &j.Engine, &j.Language, &created, &updated, &transcribeT, &j.DoneAtStart, &finished)
 	if err != nil {
 		return caption.Job{}, err
 	}
@@ -68,6 +67,24 @@ func readJob(ctx context.Context, db querier, where string, args ...any) (captio
 		return caption.Job{}, noJob()
 	}
 	return j, err
+}
+
+// readJobs reads jobs, with a condition on their rows, their order and number.
+func readJobs(ctx context.Context, db querier, where string, args ...any) ([]caption.Job, error) {
+	rows, err := db.QueryContext(ctx, `select `+jobColumns+` from job where `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err tells of every fault.
+	var jobs []caption.Job
+	for rows.Next() {
+		j, err := scanJob(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, rows.Err()
 }
 
 // Job returns a job.

@@ -2,7 +2,6 @@ package sqlitestore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -23,13 +22,9 @@ func (s *Store) ListJobs(ctx context.Context, q caption.JobQuery) (caption.JobPa
 	if err != nil {
 		return caption.JobPage{}, err
 	}
-	from, where, args := "job", []string{"owner = ?"}, []any{q.Owner}
-	columns := jobColumns
+	where, args := []string{"owner = ?"}, []any{q.Owner}
 	if len(words) > 0 {
-		from += " join search on search.rowid = job.n"
-		where, args = append(where, "search match ?"), append(args, matchExpression(words))
-		columns = strings.ReplaceAll(columns, "title", "job.title") +
-			fmt.Sprintf(", highlight(search, 1, '%s', '%s'), (select t.cues from transcript t where t.job_id = job.id)", markStart, markEnd)
+		where, args = append(where, "n in (select rowid from search where search match ?)"), append(args, matchExpression(words))
 	}
 	if len(q.States) > 0 {
 		condition, states := inStates(q.States)
@@ -45,56 +40,39 @@ func (s *Store) ListJobs(ctx context.Context, q caption.JobQuery) (caption.JobPa
 		}
 		where, args = append(where, "(created, id) < (?, ?)"), append(args, created, id)
 	}
-	// One more than asked for tells whether there is a next page.
-	rows, err := s.reader.QueryContext(ctx, `select `+columns+` from `+from+` where `+strings.Join(where, " and ")+
-		` order by created desc, id desc limit ?`, append(args, q.Limit+1)...)
+	// One transaction, so that hits belong to the very transcript that was found.
+	tx, err := s.reader.BeginTx(ctx, nil)
 	if err != nil {
 		return caption.JobPage{}, fault("list jobs", err)
 	}
-	defer func() { _ = rows.Close() }() // Err tells of every fault.
+	defer func() { _ = tx.Rollback() }() // It has changed nothing.
+	// One more than asked for tells whether there is a next page.
+	jobs, err := readJobs(ctx, tx, strings.Join(where, " and ")+` order by created desc, id desc limit ?`, append(args, q.Limit+1)...)
+	if err != nil {
+		return caption.JobPage{}, fault("list jobs", err)
+	}
 	var page caption.JobPage
-	for rows.Next() {
-		if len(page.Jobs) == q.Limit {
-			page.Next = cursor(page.Jobs[q.Limit-1].Job)
-			break
-		}
-		var hit caption.JobHit
-		var marked, cues sql.RawBytes
-		var more []any
+	if len(jobs) > q.Limit {
+		jobs = jobs[:q.Limit]
+		page.Next = cursor(jobs[q.Limit-1])
+	}
+	for _, j := range jobs {
+		hit := caption.JobHit{Job: j}
 		if len(words) > 0 {
-			more = []any{&marked, &cues}
-		}
-		if hit.Job, err = scanJob(rows.Scan, more...); err != nil {
-			return caption.JobPage{}, fault("list jobs", err)
-		}
-		if hit.Hits, err = findHits(string(marked), cues); err != nil {
-			return caption.JobPage{}, fault("list jobs", err)
+			if hit.Hits, err = readHits(ctx, tx, j.ID, words); err != nil {
+				return caption.JobPage{}, fault("list jobs", err)
+			}
 		}
 		page.Jobs = append(page.Jobs, hit)
-	}
-	if err := rows.Err(); err != nil {
-		return caption.JobPage{}, fault("list jobs", err)
 	}
 	return page, nil
 }
 
 // NotEnqueued returns jobs whose first task the queue has not confirmed, the one that has waited longest first.
 func (s *Store) NotEnqueued(ctx context.Context, t time.Time, limit int) ([]caption.Job, error) {
-	rows, err := s.reader.QueryContext(ctx, `select `+jobColumns+` from job
-		where state = 'queued' and enqueued = 0 and updated < ? order by updated limit ?`, t.UnixMilli(), max(limit, 0))
+	jobs, err := readJobs(ctx, s.reader, `state = 'queued' and enqueued = 0 and updated < ? order by updated limit ?`,
+		t.UnixMilli(), max(limit, 0))
 	if err != nil {
-		return nil, fault("list jobs that are not enqueued", err)
-	}
-	defer func() { _ = rows.Close() }() // Err tells of every fault.
-	var jobs []caption.Job
-	for rows.Next() {
-		j, err := scanJob(rows.Scan)
-		if err != nil {
-			return nil, fault("list jobs that are not enqueued", err)
-		}
-		jobs = append(jobs, j)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fault("list jobs that are not enqueued", err)
 	}
 	return jobs, nil

@@ -1,7 +1,10 @@
 package sqlitestore
 
 import (
+	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -49,6 +52,23 @@ func searchText(cues []caption.Cue) string {
 		}, c.Text))
 	}
 	return b.String()
+}
+
+// readHits returns the cues of a job that match, of which there may be none where its title matches.
+func readHits(ctx context.Context, db querier, jobID string, words []string) ([]caption.Hit, error) {
+	var marked string
+	var cues []byte
+	err := db.QueryRowContext(ctx, `select highlight(search, 1, ?, ?), transcript.cues
+		from search, transcript
+		where search match ? and search.rowid = (select n from job where id = ?) and transcript.job_id = ?`,
+		markStart, markEnd, matchExpression(words), jobID, jobID).Scan(&marked, &cues)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil // There is no transcript yet.
+	}
+	if err != nil {
+		return nil, err
+	}
+	return findHits(marked, cues)
 }
 
 // findHits returns the cues that match, in order of time: those in which most of the words were found, and among

@@ -73,6 +73,7 @@ func (s *Store) write(ctx context.Context, doing string, change func(context.Con
 
 // querier is a [sql.DB] or a [sql.Tx].
 type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
