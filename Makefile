@@ -1,0 +1,71 @@
+# The frame of the project: every target does all its own set-up. `make` alone lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The version that `captions version` prints; a tree without git is a development version.
+VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),development)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# The version is linked in above, so Go need not ask git, which fails in a tree that another user owns.
+ifeq ($(findstring -buildvcs,$(GOFLAGS)),)
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+endif
+
+DATA ?= data
+ADDR ?= localhost:8080
+TEST_TIMEOUT ?= 20m
+FUZZTIME ?= 5s
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup-run build ## Caption videos in the browser: http://localhost:8080, all data in ./data
+	@exec bin/captions serve --data $(DATA) --addr $(ADDR)
+
+.PHONY: build
+build: ## Build bin/captions
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/captions ./cmd/captions
+
+.PHONY: test
+test: setup-test ## Run every test, with all the set-up that they need
+	go vet ./...
+	go test -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: race
+race: setup-race ## Run the tests of the packages under the race detector
+	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./internal/... ./cmd/...
+
+.PHONY: lint
+lint: setup-lint ## Check the code, its layers, its formatting, the scripts and the generated files
+	scripts/lint.sh
+
+.PHONY: fuzz
+fuzz: setup-test ## Fuzz every parser for a short time each (FUZZTIME=5s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: setup-test build ## Measure against peers in the same run and write docs/benchmarks.md
+	go run ./bench -write docs/benchmarks.md $(BENCHFLAGS)
+
+.PHONY: generate
+generate: ## Write docs/configuration.md from the code
+	go run ./cmd/captions config-reference >docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
+
+.PHONY: clean
+clean: ## Remove what was built; ./data stays
+	rm -rf bin build
+
+# What the targets above need of the system; each is quick when nothing is missing.
+.PHONY: setup-run setup-test setup-race setup-lint
+setup-run:
+	@scripts/setup.sh run
+setup-test:
+	@scripts/setup.sh run test
+setup-race:
+	@scripts/setup.sh run test race
+setup-lint:
+	@scripts/setup.sh lint

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Runs every fuzz target of the project for a while each: scripts/fuzz.sh [DURATION]
+set -eu
+cd "$(dirname "$0")/.."
+
+time=${1:-5s}
+failed=
+for dir in $(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do
+	targets=$(grep -oh '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go | cut -d' ' -f2)
+	for target in $targets; do
+		echo "fuzz: $dir $target"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir" || failed="$failed $dir:$target"
+	done
+done
+[ -z "$failed" ] || { echo "fuzz: failed:$failed"; exit 1; }

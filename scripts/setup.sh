@@ -1,0 +1,83 @@
+#!/bin/sh
+# Installs the system packages that the named groups need and that are missing: run, test, race, lint.
+# As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
+# The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
+set -eu
+
+model=${SETUP_MODEL:-/usr/share/pocketsphinx/model/en-us/en-us.lm.bin}
+testdata=${SETUP_TESTDATA:-/usr/share/pocketsphinx/test/data/librivox/transcription}
+debian=
+brew=
+
+# missing DEBIAN_PACKAGE BREW_FORMULA notes a package that must be installed; "-" where Homebrew has none.
+missing() {
+	debian="$debian $1"
+	[ "$2" = - ] || brew="$brew $2"
+}
+
+# program NAME DEBIAN_PACKAGE BREW_FORMULA asks for a program on the path.
+program() {
+	command -v "$1" >/dev/null 2>&1 || missing "$2" "$3"
+}
+
+is_mac() { [ "$(uname -s)" = Darwin ]; }
+
+if ! command -v go >/dev/null 2>&1; then
+	echo "Go is missing. Please install it from https://go.dev/dl (1.21 or newer fetches the right version itself), then try again." >&2
+	exit 1
+fi
+for group in "$@"; do
+	case $group in
+	run)
+		program ffmpeg ffmpeg ffmpeg
+		program pocketsphinx_batch pocketsphinx cmu-pocketsphinx
+		# The Homebrew formula contains the model; on Debian it is a package of its own, and only recommended.
+		is_mac || [ -e "$model" ] || missing pocketsphinx-en-us -
+		;;
+	test)
+		program flite flite flite
+		is_mac || [ -e "$testdata" ] || missing pocketsphinx-testdata -
+		;;
+	race)
+		if ! command -v "${CC:-gcc}" >/dev/null 2>&1; then
+			missing gcc gcc
+			missing libc6-dev -
+		fi
+		;;
+	lint) program shellcheck shellcheck shellcheck ;;
+	*)
+		echo "setup: unknown group $group; the groups are run, test, race and lint" >&2
+		exit 2
+		;;
+	esac
+done
+
+[ -n "$debian$brew" ] || exit 0
+
+if is_mac; then
+	echo "Some programs are missing. Please install them with this command, then try again:" >&2
+	echo "    brew install$brew" >&2
+	exit 1
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "These programs are missing; please install them (the names are Debian's), then try again:$debian" >&2
+	exit 1
+fi
+
+sudo=
+if [ "$(id -u)" != 0 ]; then
+	if ! sudo -n true >/dev/null 2>&1; then
+		echo "Some programs are missing. Please install them with this command, then try again:" >&2
+		echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$debian" >&2
+		exit 1
+	fi
+	sudo="sudo -n"
+fi
+
+echo "Installing$debian" >&2
+# The words of $sudo and $debian are meant to be split. A package source that cannot be reached is no reason to stop: the
+# packages may be known already.
+# shellcheck disable=SC2086
+$sudo apt-get -o DPkg::Lock::Timeout=300 update -qq >&2 || echo "setup: the package lists could not all be refreshed; going on" >&2
+# shellcheck disable=SC2086
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $debian >&2
