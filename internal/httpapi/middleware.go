@@ -37,6 +37,9 @@ func Wrap(h http.Handler, o Options) http.Handler {
 	return &wrapper{next: h, o: o, log: o.Logger.With("service", o.Service), metrics: newMetrics(o.Registerer, o.Service)}
 }
 
+// statusClientGone is what logs and metrics show where the client left before there was an answer.
+const statusClientGone = 499
+
 type wrapper struct {
 	next    http.Handler
 	o       Options
@@ -105,6 +108,9 @@ func (m *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			} else {
 				fault = http.ErrAbortHandler // The server ends the connection, so that half a response is not taken for a whole one.
 			}
+		}
+		if fault == http.ErrAbortHandler && rec.status == 0 {
+			rec.status = statusClientGone
 		}
 		m.metrics.inFlight.Dec()
 		m.report(r, rec, m.o.Now().Sub(start))
