@@ -1,0 +1,86 @@
+package pocketsphinx
+
+import (
+	"k8s-scalers/internal/media/pcm"
+)
+
+// In frames of 10 ms.
+const (
+	longestUtterance = 1500 // beyond, the program gets slower and worse
+	shortestPause    = 15   // a shorter one is within a word
+	longPause        = 150  // always ends an utterance
+	padding          = 15   // of silence that is left around speech
+	shortestSpeech   = 5    // anything shorter is a click
+)
+
+// cutUtterances returns the parts of the sound that hold speech, in order, each at most longestUtterance.
+func cutUtterances(sound []byte) []pcm.Span {
+	levels := pcm.Levels(sound)
+	return groups(levels, islands(levels))
+}
+
+// islands returns what lies between the pauses, each no longer than an utterance may be with its padding.
+func islands(levels []float32) []pcm.Span {
+	var spans []pcm.Span
+	add := func(s pcm.Span) {
+		const room = longestUtterance - 2*padding
+		for s.Frames() > room { // no pause: cut where it is quietest
+			at := pcm.Quietest(levels, pcm.Span{Start: s.Start + room*2/3, End: s.Start + room})
+			spans = append(spans, pcm.Span{Start: s.Start, End: at})
+			s.Start = at
+		}
+		if s.Frames() >= shortestSpeech {
+			spans = append(spans, s)
+		}
+	}
+	start := 0
+	for _, p := range pcm.Pauses(levels, shortestPause) {
+		add(pcm.Span{Start: start, End: p.Start})
+		start = p.End
+	}
+	add(pcm.Span{Start: start, End: len(levels)})
+	return spans
+}
+
+// groups joins neighbouring islands to utterances, for words are recognised better with others around them.
+func groups(levels []float32, islands []pcm.Span) []pcm.Span {
+	var utterances []pcm.Span
+	for first := 0; first < len(islands); {
+		last := lastOfUtterance(islands, first)
+		utterances = append(utterances, padded(levels, islands, first, last))
+		first = last + 1
+	}
+	return utterances
+}
+
+// lastOfUtterance returns which island ends the utterance that starts with the first one: the last before a long pause
+// if so much fits, else the one before the longest pause in the last two thirds of what fits.
+func lastOfUtterance(islands []pcm.Span, first int) int {
+	const room = longestUtterance - 2*padding
+	pauseAfter := func(i int) int { return islands[i+1].Start - islands[i].End }
+	length := func(i int) int { return islands[i].End - islands[first].Start }
+	last, best := first, -1
+	for i := first; i < len(islands) && length(i) <= room; i++ {
+		if i == len(islands)-1 || pauseAfter(i) > longPause {
+			return i
+		}
+		if pause := pauseAfter(i); pause >= best || length(last) < room/3 {
+			last, best = i, pause
+		}
+	}
+	return last
+}
+
+// padded returns islands[first..last] with some of the pauses before and after, at most half of them, so that
+// utterances do not overlap.
+func padded(levels []float32, islands []pcm.Span, first, last int) pcm.Span {
+	s := pcm.Span{Start: islands[first].Start, End: islands[last].End}
+	before, after := s.Start, len(levels)-s.End
+	if first > 0 {
+		before = (s.Start - islands[first-1].End) / 2
+	}
+	if last < len(islands)-1 {
+		after = (islands[last+1].Start - s.End) / 2
+	}
+	return pcm.Span{Start: s.Start - min(before, padding), End: s.End + min(after, padding)}
+}
