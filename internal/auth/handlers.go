@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -221,7 +220,7 @@ func (s *Service) validate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	u, expires, err := s.userOf(r.Context(), in.Token)
-	if err != nil && caption.KindOf(err) == caption.KindUnauthenticated {
+	if caption.KindOf(err) == caption.KindUnauthenticated {
 		return httpapi.WriteJSON(w, http.StatusOK, validation{})
 	}
 	if err != nil {
@@ -292,7 +291,4 @@ func readCredentials(r *http.Request) (in credentials, email string, err error) 
 
 func view(u accounts.User) userView { return userView{ID: u.ID, Email: u.Email, Created: u.Created} }
 
-func isNotFound(err error) bool {
-	e, ok := errors.AsType[*caption.Error](err)
-	return ok && e.Kind == caption.KindNotFound
-}
+func isNotFound(err error) bool { return caption.KindOf(err) == caption.KindNotFound }

@@ -71,8 +71,8 @@ type hasher struct {
 
 func newHasher(cost Hashing, count prometheus.Counter) (*hasher, error) {
 	p := phc{memory: cost.MemoryKiB, passes: cost.Passes, lanes: cost.Lanes, salt: randomBytes(saltLen), sum: randomBytes(hashLen)}
-	if err := p.check(); err != nil || cost.Concurrent < 1 {
-		return nil, fmt.Errorf("auth: the cost of password hashing %+v cannot be used: %w", cost, errors.Join(err))
+	if p.check() != nil || cost.Concurrent < 1 {
+		return nil, fmt.Errorf("auth: the cost of password hashing %+v is out of bounds", cost)
 	}
 	return &hasher{cost: cost, slots: make(chan struct{}, cost.Concurrent), dummy: p.String(), count: count}, nil
 }

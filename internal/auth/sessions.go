@@ -93,7 +93,7 @@ func (s *sessions) exchange(ctx context.Context, token string) (grant, error) {
 			next.Previous, next.Current, next.Rotated = presented, sum(successor), now
 			next.Expires = earlier(now.Add(sessionIdle), session.Created.Add(sessionMax))
 			err := s.store.RotateSession(ctx, next)
-			if err != nil && caption.KindOf(err) == caption.KindConflict {
+			if caption.KindOf(err) == caption.KindConflict {
 				continue
 			}
 			return grant{session.UserID, id + "." + successor, next.Expires, rotated}, err
