@@ -57,7 +57,7 @@ var classes = classIndex(map[class]string{
 func classIndex(lists map[class]string) map[string]class {
 	index := map[string]class{}
 	for c, list := range lists {
-		for _, w := range strings.Fields(list) {
+		for w := range strings.FieldsSeq(list) {
 			index[w] |= c
 		}
 	}

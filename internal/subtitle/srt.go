@@ -58,7 +58,7 @@ func ReadSRT(r io.Reader) ([]caption.Cue, error) {
 	}
 	c := collector{text: srtPlain}
 	afterBlank := true
-	for i := 0; i < len(lines); i++ {
+	for i := range lines {
 		line := strings.TrimSpace(lines[i])
 		switch {
 		case line == "":

@@ -2,6 +2,7 @@ package subtitle
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -28,23 +29,23 @@ func WriteText(w io.Writer, cues []caption.Cue, o Options) error {
 			continue
 		}
 		if length > 0 && endsParagraph(cues[i-1], c, length) {
-			b.WriteString("\n\n") // An error of b stays with it until flush.
+			fmt.Fprint(b, "\n\n") // An error of b stays with it until flush.
 			length = 0
 		}
 		if length == 0 {
 			if label := oneLine(c.Speaker); o.Speakers && label != "" && label != speaker {
-				b.WriteString(label + ": ")
+				fmt.Fprint(b, label, ": ")
 			}
 			speaker = oneLine(c.Speaker)
 		} else if spaceBetween(last, text) {
-			b.WriteByte(' ')
+			fmt.Fprint(b, " ")
 		}
-		b.WriteString(text)
+		fmt.Fprint(b, text)
 		length += utf8.RuneCountInString(text)
 		last = text
 	}
 	if length > 0 {
-		b.WriteByte('\n')
+		fmt.Fprintln(b)
 	}
 	return flush(b, "text")
 }

@@ -14,7 +14,7 @@ import (
 // WriteVTT writes cues as WebVTT. Speakers are voice spans.
 func WriteVTT(w io.Writer, cues []caption.Cue, o Options) error {
 	b := bufio.NewWriter(w)
-	b.WriteString("WEBVTT\n") // An error of b stays with it until flush.
+	fmt.Fprintln(b, "WEBVTT") // An error of b stays with it until flush.
 	for _, c := range cues {
 		lines := visibleLines(c.Text)
 		if len(lines) == 0 {
