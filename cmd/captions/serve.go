@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"k8s-scalers/api"
+	"k8s-scalers/internal/app"
+	"k8s-scalers/internal/auth"
+	"k8s-scalers/internal/backend"
+	"k8s-scalers/internal/blob"
+	"k8s-scalers/internal/blob/embeddeds3"
+	"k8s-scalers/internal/caption"
+	"k8s-scalers/internal/captioning"
+	"k8s-scalers/internal/config"
+	"k8s-scalers/internal/frontend"
+	"k8s-scalers/internal/gateway"
+	"k8s-scalers/internal/identity"
+	"k8s-scalers/internal/media"
+	"k8s-scalers/internal/speech"
+	"k8s-scalers/internal/telemetry"
+	"k8s-scalers/internal/upload"
+	"k8s-scalers/internal/worker"
+)
+
+type serveCmd struct {
+	Addr      string `help:"Where to serve the web page and the API. Default: localhost:8080." placeholder:"HOST:PORT"`
+	AdminAddr string `help:"Where to serve probes, metrics and profiles. Default: a free port, which is logged." placeholder:"HOST:PORT"`
+	Data      string `help:"The folder that holds everything. Default: captions in your data folder." placeholder:"DIR" type:"path"`
+}
+
+// Help implements kong.HelpProvider.
+func (serveCmd) Help() string {
+	return `All settings are environment variables, which docs/configuration.md lists; the flags here go before them.
+
+Examples:
+  captions serve
+  captions serve --data /srv/captions --addr :8080
+  CAPTIONS_MAX_FILE_SIZE=50GiB captions serve`
+}
+
+func (c serveCmd) Run(e *env) error {
+	var s config.Serve
+	if err := config.Load(&s); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		flag string
+		to   *string
+	}{{c.Addr, &s.Addr}, {c.AdminAddr, &s.AdminAddr}, {c.Data, &s.DataDir}} {
+		if f.flag != "" {
+			*f.to = f.flag
+		}
+	}
+	if err := s.Normalise(); err != nil {
+		return err
+	}
+	if s.LogFormat == "" {
+		s.LogFormat = "json"
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			s.LogFormat = "text"
+		}
+	}
+	log, err := telemetry.NewLogger(e.stderr, s.LogLevel, s.LogFormat)
+	if err != nil {
+		return err
+	}
+	p, err := newPlatform(e.ctx, s, log)
+	if err != nil {
+		return err
+	}
+	log.Info("ready", "url", p.url, "data", s.DataDir)
+	fmt.Fprintf(e.stdout, "captions is ready on %s\n", p.url)
+	return p.app.Run(e.ctx)
+}

@@ -1,0 +1,191 @@
+package captioning
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s-scalers/internal/caption"
+)
+
+// Message is what a subscriber of a job receives: first a snapshot, then updates. Both carry the whole state of the job;
+// segments are those that this subscriber has not received yet.
+type Message struct {
+	Type     string        `json:"type"` // "snapshot" or "update"
+	Job      JobView       `json:"job"`
+	Segments []SegmentView `json:"segments"`
+}
+
+// resync is how often a subscriber's state is compared with the store, and its connection kept alive. It bounds how long a
+// lost event stays unseen, and is below the 60 s after which many proxies close a quiet connection.
+const resync = 15 * time.Second
+
+// sink is a subscriber's connection.
+type sink struct {
+	send  func(seq int64, msg []byte) error
+	alive func() error // sends something that the client ignores
+}
+
+// follow sends the job's snapshot and then its changes, each once and in order, until the job has ended (nil), send
+// fails, or ctx ends. It subscribes before it reads, so that nothing falls between the two.
+func (s *Service) follow(ctx context.Context, jobID string, to sink) error {
+	f := follower{s: s, id: jobID, to: to, sent: map[int]bool{}}
+	tick := time.NewTicker(resync)
+	defer tick.Stop()
+	for {
+		events, cancel, err := s.Events.Subscribe(ctx, jobID)
+		if err != nil {
+			return fmt.Errorf("subscribe: %w", err)
+		}
+		err = f.run(ctx, events, tick.C)
+		cancel()
+		if err != nil || f.ended {
+			return err
+		}
+	}
+}
+
+// follower is the state of one subscriber.
+type follower struct {
+	s     *Service
+	id    string
+	to    sink
+	seq   int64        // last one sent
+	sent  map[int]bool // segments sent
+	ended bool
+}
+
+// run catches up with the store, then follows events until the channel is closed or the job has ended.
+func (f *follower) run(ctx context.Context, events <-chan caption.Event, tick <-chan time.Time) error {
+	if err := f.catchUp(ctx); err != nil || f.ended {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick:
+			if err := f.to.alive(); err != nil {
+				return err
+			}
+			if err := f.catchUp(ctx); err != nil || f.ended {
+				return err
+			}
+		case e, ok := <-events:
+			if !ok {
+				return nil
+			}
+			if err := f.event(ctx, e); err != nil || f.ended {
+				return err
+			}
+		}
+	}
+}
+
+func (f *follower) event(ctx context.Context, e caption.Event) error {
+	switch {
+	case e.Job.Seq <= f.seq:
+		return nil
+	case e.Job.Seq > f.seq+1: // an event is missing, and with it perhaps a segment
+		return f.catchUp(ctx)
+	}
+	msg, err := f.s.messages.update(f.s, e)
+	if err != nil {
+		return err
+	}
+	if e.Segment != nil {
+		f.sent[e.Segment.Index] = true
+	}
+	return f.deliver(e.Job, msg)
+}
+
+// catchUp sends the stored state if it is newer than what was sent.
+func (f *follower) catchUp(ctx context.Context) error {
+	j, err := f.s.Jobs.Job(ctx, f.id)
+	if err != nil {
+		return err
+	}
+	if j.Seq <= f.seq {
+		return nil
+	}
+	m := Message{Type: "update", Job: f.s.view(j), Segments: []SegmentView{}}
+	if f.seq == 0 {
+		m.Type = "snapshot"
+	}
+	// A processed job's captions are its transcript, so that its segments need not be sent.
+	if j.State != caption.Processed {
+		from := 0
+		for f.sent[from] {
+			from++
+		}
+		results, err := f.s.Segments.Segments(ctx, f.id, from)
+		if err != nil {
+			return err
+		}
+		for _, r := range results {
+			if f.sent[r.Index] {
+				continue
+			}
+			v, err := segmentView(j, r)
+			if err != nil {
+				return err
+			}
+			m.Segments = append(m.Segments, v)
+			f.sent[r.Index] = true
+		}
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("render event: %w", err)
+	}
+	return f.deliver(j, b)
+}
+
+func (f *follower) deliver(j caption.Job, msg []byte) error {
+	if err := f.to.send(j.Seq, msg); err != nil {
+		return err
+	}
+	f.seq, f.ended = j.Seq, j.State.Ended()
+	return nil
+}
+
+// messageCache keeps the last rendered update of each job, because all subscribers of a job want the same one at the same time.
+type messageCache struct {
+	mu   sync.Mutex
+	last map[string]cachedMessage
+}
+
+type cachedMessage struct {
+	seq int64
+	msg []byte
+}
+
+// maxCached bounds the cache; a few hundred jobs are active at a time at the most.
+const maxCached = 512
+
+func (c *messageCache) update(s *Service, e caption.Event) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.last[e.Job.ID]; l.seq == e.Job.Seq {
+		return l.msg, nil
+	}
+	m := Message{Type: "update", Job: s.view(e.Job), Segments: []SegmentView{}}
+	if e.Segment != nil {
+		v, err := segmentView(e.Job, *e.Segment)
+		if err != nil {
+			return nil, err
+		}
+		m.Segments = append(m.Segments, v)
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("render event: %w", err)
+	}
+	if c.last == nil || len(c.last) >= maxCached {
+		c.last = make(map[string]cachedMessage)
+	}
+	c.last[e.Job.ID] = cachedMessage{e.Job.Seq, b}
+	return b, nil
+}
