@@ -63,7 +63,7 @@ func (q *Queue) claim(ctx context.Context) (*delivery, error) {
 	err := q.write(ctx, "take a task", func(ctx context.Context, tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `update task set state = 'taken', attempts = attempts + 1, lease = lease + 1, due = ?
 			where id = (select id from task indexed by task_ready where state = 'ready' order by id limit 1)
-			returning id, lease, attempts, body`, q.cfg.Now().Add(q.cfg.Visibility).UnixMilli(),
+			returning id, lease, attempts, body`, ceilMillis(q.cfg.Now().Add(q.cfg.Visibility)),
 		).Scan(&d.id, &d.lease, &d.attempt, &body)
 	})
 	if err != nil {
@@ -110,7 +110,7 @@ func (d *delivery) Retry(ctx context.Context, after time.Duration, cause string)
 		return err
 	}
 	err := d.settle(ctx, "retry", `update task set state = 'delayed', due = ?, cause = ?
-		where id = ? and lease = ? and state = 'taken'`, now.Add(after).UnixMilli(), cause, d.id, d.lease)
+		where id = ? and lease = ? and state = 'taken'`, ceilMillis(now.Add(after)), cause, d.id, d.lease)
 	if err == nil {
 		d.q.pokeRun()
 	}

@@ -53,7 +53,7 @@ func (q *Queue) tick(ctx context.Context) (wait time.Duration, err error) {
 		// Own leases first: after the machine was asleep they look expired, though their holders are at work.
 		for _, d := range held {
 			n, err := update(ctx, tx, `update task set due = ? where id = ? and lease = ? and state = 'taken'`,
-				now.Add(q.cfg.Visibility).UnixMilli(), d.id, d.lease)
+				ceilMillis(now.Add(q.cfg.Visibility)), d.id, d.lease)
 			if err != nil {
 				return err
 			}
@@ -86,8 +86,7 @@ func (q *Queue) tick(ctx context.Context) (wait time.Duration, err error) {
 	if !next.Valid {
 		return q.cfg.Visibility, nil
 	}
-	// One more millisecond, because due is rounded down to whole ones.
-	return max(0, time.UnixMilli(next.Int64).Sub(q.cfg.Now())) + time.Millisecond, nil
+	return max(0, time.UnixMilli(next.Int64).Sub(q.cfg.Now())), nil
 }
 
 // takeBack makes tasks ready whose lease ends by the time due, or dead where they are at the limit of deliveries. It
@@ -118,6 +117,9 @@ func (q *Queue) freeLeases(ctx context.Context) error {
 		return err
 	})
 }
+
+// ceilMillis rounds up, so that nothing is due before its time.
+func ceilMillis(t time.Time) int64 { return t.Add(time.Millisecond - 1).UnixMilli() }
 
 func update(ctx context.Context, tx *sql.Tx, statement string, args ...any) (int64, error) {
 	res, err := tx.ExecContext(ctx, statement, args...)
