@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -241,8 +242,8 @@ func (a *App) Close() error {
 		for _, s := range a.servers {
 			s.close()
 		}
-		for i := len(a.cleanups) - 1; i >= 0; i-- {
-			errs = append(errs, a.runCleanup(a.cleanups[i]))
+		for _, c := range slices.Backward(a.cleanups) {
+			errs = append(errs, a.runCleanup(c))
 		}
 		if a.admin != nil {
 			a.admin.close()
@@ -280,9 +281,9 @@ func (a *App) drain() {
 			}
 		})
 	}
-	for i := len(a.servers) - 1; i >= 0; i-- {
-		if err := a.servers[i].shutdown(ctx); err != nil {
-			a.log.Warn("requests were cut off", "name", a.servers[i].name, "error", err)
+	for _, s := range slices.Backward(a.servers) {
+		if err := s.shutdown(ctx); err != nil {
+			a.log.Warn("requests were cut off", "name", s.name, "error", err)
 		}
 	}
 	if !others.wait(ctx, a.o.DrainTimeout) {

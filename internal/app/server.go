@@ -32,7 +32,7 @@ type server struct {
 
 // bind binds an address and prepares its server.
 func (a *App) bind(name, addr, setting string, h http.Handler) (*server, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, bindError(name, addr, setting, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -83,7 +84,7 @@ func (e *endpoint) upgrade(w http.ResponseWriter, r *http.Request, owner string,
 	}
 	if err := begin(client, rw.Reader, upstream, fromUpstream, resp, httpapi.RequestID(r.Context())); err != nil {
 		_ = client.Close() // The client is gone.
-		return nil         //nolint:nilerr // There is nobody left to answer.
+		return nil         // There is nobody left to answer.
 	}
 	handedOver = true
 	slot.start(client, upstream, e.g.d.StreamIdle)
@@ -146,9 +147,7 @@ func (e *endpoint) handshake(ctx context.Context, in *http.Request, c net.Conn, 
 func refuse(w http.ResponseWriter, resp *http.Response) error {
 	dropHopByHop(resp.Header)
 	resp.Header.Del("X-Request-Id")
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	_, _ = io.CopyN(w, resp.Body, DefaultBodyLimit) // Either side is gone when this fails; the status has been sent.
 	return nil

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -99,7 +100,9 @@ func (m *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.metrics.inFlight.Inc()
 	defer func() {
 		fault := recover()
-		if fault != nil && fault != http.ErrAbortHandler {
+		abort, _ := fault.(error)
+		aborted := errors.Is(abort, http.ErrAbortHandler)
+		if fault != nil && !aborted {
 			m.log.ErrorContext(r.Context(), "panic", "panic", fault, "stack", string(debug.Stack()))
 			if rec.status == 0 {
 				writeProblem(rec, http.StatusInternalServerError, string(caption.KindInternal),
@@ -109,7 +112,7 @@ func (m *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				fault = http.ErrAbortHandler // The server ends the connection, so that half a response is not taken for a whole one.
 			}
 		}
-		if fault == http.ErrAbortHandler && rec.status == 0 {
+		if aborted && rec.status == 0 {
 			rec.status = statusClientGone
 		}
 		m.metrics.inFlight.Dec()
