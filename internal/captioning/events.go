@@ -80,7 +80,7 @@ func (s *Service) webSocket(w http.ResponseWriter, r *http.Request, jobID string
 		s.Logger.DebugContext(r.Context(), "websocket refused", "error", err)
 		return nil // Accept has answered.
 	}
-	defer func() { _ = c.CloseNow() }() // An error here means that it is closed already.
+	defer func() { _ = c.CloseNow() }()                         // An error here means that it is closed already.
 	ctx, cancel := context.WithCancel(c.CloseRead(r.Context())) // ends when the client goes
 	defer cancel()
 	drain := httpapi.Drain(r.Context())

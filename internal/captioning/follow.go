@@ -91,7 +91,12 @@ func (f *follower) event(ctx context.Context, e caption.Event) error {
 	case e.Job.Seq > f.seq+1: // an event is missing, and with it perhaps a segment
 		return f.catchUp(ctx)
 	}
-	msg, err := f.s.messages.update(f.s, e)
+	render := f.s.messages.update
+	if e.Segment != nil && f.sent[e.Segment.Index] {
+		// The segment was stored between the two reads of catchUp, which has sent it with an older state of the job.
+		e.Segment, render = nil, renderUpdate
+	}
+	msg, err := render(f.s, e)
 	if err != nil {
 		return err
 	}
@@ -171,6 +176,18 @@ func (c *messageCache) update(s *Service, e caption.Event) ([]byte, error) {
 	if l := c.last[e.Job.ID]; l.seq == e.Job.Seq {
 		return l.msg, nil
 	}
+	b, err := renderUpdate(s, e)
+	if err != nil {
+		return nil, err
+	}
+	if c.last == nil || len(c.last) >= maxCached {
+		c.last = make(map[string]cachedMessage)
+	}
+	c.last[e.Job.ID] = cachedMessage{e.Job.Seq, b}
+	return b, nil
+}
+
+func renderUpdate(s *Service, e caption.Event) ([]byte, error) {
 	m := Message{Type: "update", Job: s.view(e.Job), Segments: []SegmentView{}}
 	if e.Segment != nil {
 		v, err := segmentView(e.Job, *e.Segment)
@@ -183,9 +200,5 @@ func (c *messageCache) update(s *Service, e caption.Event) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render event: %w", err)
 	}
-	if c.last == nil || len(c.last) >= maxCached {
-		c.last = make(map[string]cachedMessage)
-	}
-	c.last[e.Job.ID] = cachedMessage{e.Job.Seq, b}
 	return b, nil
 }
