@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -243,13 +242,4 @@ func TestRunOutlivesAFault(t *testing.T) {
 		require.NoError(t, s.Run(ctx))
 		require.Error(t, ctx.Err(), "it ran until it was told to stop")
 	})
-}
-
-func TestJWKSIsJSON(t *testing.T) {
-	f := setup(t)
-	a := f.do(http.MethodGet, identity.JWKSPath, nil)
-	var set identity.JWKS
-	require.NoError(t, json.Unmarshal([]byte(a.body), &set))
-	require.Len(t, set.Keys, 1)
-	require.Equal(t, "EdDSA", set.Keys[0].Algorithm)
 }
