@@ -12,24 +12,45 @@ const (
 	costSentence    = 0
 	costClause      = 12
 	costComma       = 22
-	costConjunction = 45
-	costPreposition = 55
-	costPlain       = 75
-	costOf          = 105 // before "of", which binds to what precedes it
-	costBound       = 130 // within a phrase: after an article, a pronoun, an auxiliary, a preposition
+	costConjunction = 40
+	costPreposition = 52
+	costPlain       = 90
+	costOf          = 115 // before "of", which binds to what precedes it
+	costBound       = 140 // within a phrase: after an article, a pronoun, an auxiliary, a preposition
 	costName        = 170 // within a name
 	costUnit        = 400 // between a number and its unit: only where nothing else fits
 )
 
-// breakCosts returns the cost of a break before each token; that of the first has no meaning.
-func breakCosts(ts []token) []float64 {
+// priced are the costs of breaking and of not breaking before each token. Those of the first have no meaning.
+type priced struct {
+	at []float64
+	// over[j] - over[i] is what a cue costs that begins at token i and runs over the breaks up to token j.
+	over []float64
+}
+
+func breakCosts(ts []token) priced {
+	costs := priced{make([]float64, len(ts)), make([]float64, len(ts))}
 	punctuated := isPunctuated(ts)
-	costs := make([]float64, len(ts))
 	for i := 1; i < len(ts); i++ {
 		pause := float64(ts[i].start - ts[i-1].end)
-		costs[i] = afterPause(textCost(ts[i-1], ts[i]), pause, punctuated)
+		var next class
+		if i+1 < len(ts) {
+			next = ts[i+1].class
+		}
+		costs.at[i] = afterPause(textCost(ts[i-1], ts[i], next), pause, punctuated)
+		costs.over[i] = costs.over[i-1] + overCost(costs.at[i], pause, punctuated)
 	}
 	return costs
+}
+
+// overCost is what a cue costs for running over a break. The end of a sentence is better the end of a cue, and a
+// pause within a cue shows words before they are said.
+func overCost(cost, pause float64, punctuated bool) float64 {
+	over := max(0, 18-cost)
+	if punctuated {
+		return over + max(0, pause-200)/12
+	}
+	return over + max(0, pause-100)/10
 }
 
 // isPunctuated tells whether an engine writes punctuation at all. Speech has a mark about every ten words.
@@ -51,8 +72,10 @@ func afterPause(cost, pause float64, punctuated bool) float64 {
 		return max(0, cost-min(8, pause/50))
 	case cost >= costOf && punctuated:
 		return cost * math.Exp(-pause/2500)
-	case cost >= costOf:
+	case cost > costBound:
 		return cost * math.Exp(-pause/700)
+	case cost >= costOf:
+		return cost * math.Exp(-pause/200) // "the year before [pause] I": "before" need not bind what follows
 	case punctuated:
 		return max(costComma+8, cost*math.Exp(-pause/700))
 	default:
@@ -60,8 +83,8 @@ func afterPause(cost, pause float64, punctuated bool) float64 {
 	}
 }
 
-// textCost returns the cost of a break between a and b by their text alone.
-func textCost(a, b token) float64 {
+// textCost returns the cost of a break between a and b by their text alone; next is the class of the word after b.
+func textCost(a, b token, next class) float64 {
 	switch mark := lastMark(a.text); {
 	case endsSentence(a, b):
 		return costSentence
@@ -69,10 +92,8 @@ func textCost(a, b token) float64 {
 		return costName // Dr. Smith, No. 5
 	case strings.ContainsRune(";:—–…；：", mark), len(a.text) > 2 && mark == '-':
 		return costClause
-	case strings.ContainsRune(".!?,、，", mark):
+	case strings.ContainsRune(".!?,、，", mark) && a.class&abbreviation == 0:
 		return costComma
-	case !isLetterOrDigit(mark):
-		// A closing quote or an unknown symbol says nothing; the words decide.
 	}
 	boundNumber := a.class&number != 0 && b.class&(unit|number) != 0 ||
 		a.class&label != 0 && b.class&number != 0 && startsNumber(strings.TrimLeft(b.text, opening))
@@ -82,10 +103,20 @@ func textCost(a, b token) float64 {
 		return costUnit
 	case b.class&attached != 0:
 		return costOf
+	case startsHiragana(b.text) && ideographic(lastMark(a.text)):
+		return costOf // mostly the particle or the ending of the word before
 	case a.class&capital != 0 && b.class&capital != 0 && a.class&(article|conjunction|preposition|pronoun|auxiliary) == 0 && !isI(b.text):
 		return costName
 	case a.class&(article|attached) != 0:
 		return costBound + 10
+	case b.class&(preposition|joiner) == preposition && (next&joiner != 0 || !isLetterOrDigit(lastMark(b.text))):
+		return costBound - 10 // "coming / from and": the preposition belongs to the verb
+	case a.class&preposition != 0 && b.class&joiner != 0:
+		return costConjunction // "coming from / and"
+	case b.class&focus != 0 && next&(conjunction|preposition) != 0 && a.class&(pronoun|auxiliary|preposition|conjunction) == 0:
+		return costConjunction // "every day / even when"
+	case a.class&focus != 0:
+		return costBound
 	case a.class&(pronoun|auxiliary) != 0 && good == 0, a.class&(preposition|conjunction) != 0:
 		return costBound
 	case a.class&number != 0 && good == 0 && b.class&(article|pronoun|auxiliary) == 0:
@@ -98,6 +129,8 @@ func textCost(a, b token) float64 {
 		return costPreposition
 	case a.class&pronoun == 0 && b.class&pronoun != 0:
 		return costPreposition + 5 // a new clause begins: "the day / we met"
+	case b.class&article != 0:
+		return costPlain - 20 // "understand / a single word"
 	case b.class&auxiliary != 0:
 		return costPlain + 5
 	}
@@ -123,6 +156,11 @@ func endsSentence(a, b token) bool {
 func lastMark(s string) rune {
 	r, _ := utf8.DecodeLastRuneInString(strings.TrimRight(s, closing))
 	return r
+}
+
+func startsHiragana(s string) bool {
+	first, _ := utf8.DecodeRuneInString(s)
+	return unicode.Is(unicode.Hiragana, first)
 }
 
 func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

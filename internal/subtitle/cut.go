@@ -39,12 +39,11 @@ type span struct{ from, line, to int }
 
 // cheapest returns the cues of tokens from to to, which end in breaks that are given, at the lowest sum of costs.
 // Since a cue has few words, time grows with the number of tokens.
-func cheapest(ts []token, costs []float64, from, to int, p Profile) []span {
+func cheapest(ts []token, costs priced, from, to int, p Profile) []span {
 	type state struct {
 		cost float64
 		span span
 	}
-	inner := innerCosts(ts, costs, from, to)
 	best := make([]state, to-from+1) // best[i] ends before token from+i
 	for end := from + 1; end <= to; end++ {
 		s := &best[end-from]
@@ -58,7 +57,7 @@ func cheapest(ts []token, costs []float64, from, to int, p Profile) []span {
 			if cost == math.Inf(1) {
 				continue
 			}
-			cost += best[start-from].cost + cueCost(ts, costs, start, end, from, to, p) + inner[end-1-from] - inner[start-from]
+			cost += best[start-from].cost + cueCost(ts, costs, start, end, from, to, p) + costs.over[end-1] - costs.over[start]
 			if cost < s.cost {
 				*s = state{cost, span{start, line, end}}
 			}
@@ -82,17 +81,17 @@ const (
 )
 
 // cueCost prices the cue of tokens from a to b by itself and by the break after it.
-func cueCost(ts []token, costs []float64, a, b, from, to int, p Profile) float64 {
+func cueCost(ts []token, costs priced, a, b, from, to int, p Profile) float64 {
 	cost := float64(costCue)
 	columns := ts[b-1].right - ts[a].left
 	fill := 1 - float64(columns)/float64(p.MaxLine*p.MaxLines)
 	cost += costEmpty * fill * fill
 
-	endsWell := b == to || costs[b] <= strong
+	endsWell := b == to || costs.at[b] <= strong
 	if b < to {
-		cost += costs[b]
+		cost += costs.at[b]
 	}
-	if startsWell := a == from || costs[a] <= strong; columns < orphan && (!startsWell || !endsWell) {
+	if startsWell := a == from || costs.at[a] <= strong; columns < orphan && (!startsWell || !endsWell) {
 		cost += 50 * (1 - float64(columns)/orphan)
 		if b-a == 1 {
 			cost += 25
@@ -112,26 +111,9 @@ func cueCost(ts []token, costs []float64, a, b, from, to int, p Profile) float64
 	return cost
 }
 
-// innerCosts returns the cost of running over the breaks up to each token: a pause within a cue shows words before
-// they are said, and the end of a sentence is better the end of a cue.
-func innerCosts(ts []token, costs []float64, from, to int) []float64 {
-	sums := make([]float64, to-from)
-	for i := from + 1; i < to; i++ {
-		c := 0.0
-		if costs[i] <= strong {
-			c = 14
-		}
-		if pause := float64(ts[i].start - ts[i-1].end); pause > 300 {
-			c += (pause - 300) / 15
-		}
-		sums[i-from] = sums[i-from-1] + c
-	}
-	return sums
-}
-
 // layout returns where the second line of a cue begins, 0 for one line, and what that costs: +Inf where the tokens
 // do not fit.
-func layout(ts []token, costs []float64, a, b int, p Profile) (line int, cost float64) {
+func layout(ts []token, costs priced, a, b int, p Profile) (line int, cost float64) {
 	if b-a == 1 || ts[b-1].right-ts[a].left <= p.MaxLine {
 		return 0, 0
 	}
@@ -147,7 +129,7 @@ func layout(ts []token, costs []float64, a, b int, p Profile) (line int, cost fl
 		if first > p.MaxLine {
 			continue
 		}
-		c := 0.4*costs[m] + 20*math.Abs(float64(first-second))/float64(p.MaxLine)
+		c := 0.35*costs.at[m] + 20*math.Abs(float64(first-second))/float64(p.MaxLine)
 		if first > second {
 			c += 3 // The wider line below hides less of the picture.
 		}

@@ -13,6 +13,8 @@ const (
 	article      class = 1 << iota // and other words that announce a noun
 	preposition                    // a break before it reads well
 	conjunction                    // a break before it reads better
+	joiner                         // a conjunction that begins a clause and never relates to a noun before it
+	focus                          // even, just: binds to what follows
 	pronoun                        // of a subject, whose verb follows
 	auxiliary                      // whose verb follows; negations too
 	number                         // in digits or words
@@ -32,6 +34,8 @@ var classes = classIndex(map[class]string{
 		like among despite per via inside outside`,
 	conjunction: `and but or nor because although though while when where if unless that which who whom whose
 		whether since as whereas so then how why`,
+	joiner: `and but or nor because although though while when if unless since`,
+	focus:  `even just only especially`,
 	pronoun: `i you he she it we they there who i'm you're he's she's it's we're they're there's that's i've you've
 		we've they've i'll you'll he'll she'll it'll we'll they'll i'd you'd he'd she'd we'd they'd let's what's`,
 	auxiliary: `am is are was were be been being have has had having do does did will would shall should can could

@@ -68,7 +68,7 @@ func ReadSRT(r io.Reader) ([]caption.Cue, error) {
 			if err := c.begin(i, line); err != nil {
 				return nil, err
 			}
-		case afterBlank && isDigits(line) && i+1 < len(lines) && strings.Contains(lines[i+1], "-->"):
+		case isDigits(line) && i+1 < len(lines) && strings.Contains(lines[i+1], "-->"):
 			// The number of the next cue.
 		case afterBlank && timeLike.MatchString(line):
 			return nil, lineError(i, `has a time but no "-->" between two of them`)
