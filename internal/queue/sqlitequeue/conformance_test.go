@@ -51,7 +51,7 @@ func (p *process) Stall(*testing.T) { p.stop() }
 func start(t *testing.T, cfg sqlitequeue.Config) *process {
 	q, err := sqlitequeue.Open(t.Context(), cfg)
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- q.Run(ctx) }()
 	stop := sync.OnceFunc(func() {

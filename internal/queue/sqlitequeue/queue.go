@@ -96,6 +96,7 @@ func (q *Queue) Publish(ctx context.Context, tasks ...caption.Task) error {
 		if err != nil {
 			return err
 		}
+		defer func() { _ = insert.Close() }() // The transaction says whether it worked.
 		for _, t := range tasks {
 			body, err := json.Marshal(t)
 			if err != nil {
@@ -105,7 +106,7 @@ func (q *Queue) Publish(ctx context.Context, tasks ...caption.Task) error {
 				return err
 			}
 		}
-		return insert.Close()
+		return nil
 	})
 	if err != nil {
 		return err

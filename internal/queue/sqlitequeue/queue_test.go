@@ -151,7 +151,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 	q := open(t, Config{Path: newPath(t)})
 	failed := make(chan error)
 	go func() {
-		_, err := q.Receive(context.Background())
+		_, err := q.Receive(t.Context())
 		failed <- err
 	}()
 	require.NoError(t, q.Close())

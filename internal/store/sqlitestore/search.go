@@ -21,10 +21,13 @@ const (
 )
 
 // searchWords returns the words of what a user searches for. They are runs of the characters that the tokenizer keeps,
-// so nothing in them can mean something to FTS5.
+// so nothing in them can mean something to FTS5; a run of nothing but diacritics would be an empty word to it.
 func searchWords(text string) ([]string, error) {
 	words := strings.FieldsFunc(text, func(r rune) bool {
 		return !unicode.In(r, unicode.L, unicode.N, unicode.M, unicode.Co)
+	})
+	words = slices.DeleteFunc(words, func(w string) bool {
+		return strings.IndexFunc(w, func(r rune) bool { return !unicode.Is(unicode.M, r) }) < 0
 	})
 	if len(words) > maxWords {
 		return nil, caption.Errorf(caption.KindInvalid, "Search for at most %d words.", maxWords).WithCode("too_many_words")

@@ -60,8 +60,8 @@ func (s *Store) ListVideos(ctx context.Context, q caption.VideoQuery) ([]caption
 	if limit <= 0 {
 		limit = -1 // SQLite's word for no limit.
 	}
-	rows, err := s.reader.QueryContext(ctx, `select `+videoColumns+` from video where `+strings.Join(where, " and ")+
-		` order by created desc, id desc limit ?`, append(args, limit)...)
+	query := `select ` + videoColumns + ` from video where ` + strings.Join(where, " and ") + ` order by created desc, id desc limit ?`
+	rows, err := s.reader.QueryContext(ctx, query, append(args, limit)...)
 	if err != nil {
 		return nil, fault("list videos", err)
 	}
