@@ -30,9 +30,13 @@ func (l *lab) serve(ctx context.Context, data string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	admin, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s := &server{base: "http://" + addr, exited: make(chan struct{})}
 	s.cmd = command(ctx, l.captions, "serve")
-	s.cmd.Env = append(s.cmd.Environ(), "CAPTIONS_ADDR="+addr, "CAPTIONS_DATA_DIR="+data, "CAPTIONS_LOG_LEVEL=warn",
+	s.cmd.Env = append(s.cmd.Environ(), "CAPTIONS_ADDR="+addr, "CAPTIONS_ADMIN_ADDR="+admin, "CAPTIONS_DATA_DIR="+data, "CAPTIONS_LOG_LEVEL=warn",
 		fmt.Sprintf("CAPTIONS_WORKERS=%d", cores))
 	s.cmd.Stderr = &s.stderr
 	if err := s.cmd.Start(); err != nil {
@@ -42,18 +46,18 @@ func (l *lab) serve(ctx context.Context, data string) (*server, error) {
 		s.err = s.cmd.Wait()
 		close(s.exited)
 	}()
-	if err := s.ready(ctx); err != nil {
+	if err := s.ready(ctx, "http://"+admin+"/readyz"); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
 }
 
-// ready waits until the server answers through its gateway.
-func (s *server) ready(ctx context.Context) error {
+// ready waits until the server says at its probe that it is.
+func (s *server) ready(ctx context.Context, probe string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/.well-known/jwks.json", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, probe, nil)
 		if err != nil {
 			return fmt.Errorf("make request: %w", err)
 		}
@@ -67,7 +71,7 @@ func (s *server) ready(ctx context.Context) error {
 		case <-s.exited:
 			return fmt.Errorf("captions serve exited: %w", s.err)
 		case <-ctx.Done():
-			return errors.New("captions serve did not answer within 30 s")
+			return errors.New("captions serve was not ready within 30 s")
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
