@@ -158,19 +158,26 @@ func TestPlans(t *testing.T) {
 		`select * from job where owner = 'o' and n in (select rowid from search where search match 'x')`:          "LIST SUBQUERY",
 		`select * from job where owner = 'o' and idempotency = 'k'`:                                               "job_idempotency (owner=? AND idempotency=?)",
 	} {
-		rows, err := s.reader.QueryContext(t.Context(), "explain query plan "+query)
-		require.NoError(t, err)
-		var plan []string
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
-			plan = append(plan, detail)
-		}
-		require.NoError(t, rows.Err())
-		require.Contains(t, strings.Join(plan, "\n"), want, query)
-		require.NotContains(t, strings.Join(plan, "\n"), "TEMP B-TREE", query)
+		plan := explain(t, s, query)
+		require.Contains(t, plan, want, query)
+		require.NotContains(t, plan, "TEMP B-TREE", query)
 	}
+}
+
+func explain(t *testing.T, s *Store, query string) string {
+	t.Helper()
+	rows, err := s.reader.QueryContext(t.Context(), "explain query plan "+query)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
+		plan.WriteString(detail + "\n")
+	}
+	require.NoError(t, rows.Err())
+	return plan.String()
 }
 
 // FuzzSearch shows that no text that a user can send is an error of ours.

@@ -60,24 +60,29 @@ func (s *Store) ListVideos(ctx context.Context, q caption.VideoQuery) ([]caption
 	if limit <= 0 {
 		limit = -1 // SQLite's word for no limit.
 	}
-	query := `select ` + videoColumns + ` from video where ` + strings.Join(where, " and ") + ` order by created desc, id desc limit ?`
-	rows, err := s.reader.QueryContext(ctx, query, append(args, limit)...)
+	videos, err := s.readVideos(ctx, strings.Join(where, " and ")+` order by created desc, id desc limit ?`, append(args, limit)...)
 	if err != nil {
 		return nil, fault("list videos", err)
+	}
+	return videos, nil
+}
+
+// readVideos reads videos, with a condition on their rows, their order and number.
+func (s *Store) readVideos(ctx context.Context, where string, args ...any) ([]caption.Video, error) {
+	rows, err := s.reader.QueryContext(ctx, `select `+videoColumns+` from video where `+where, args...)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // Err tells of every fault.
 	var videos []caption.Video
 	for rows.Next() {
 		v, err := scanVideo(rows.Scan)
 		if err != nil {
-			return nil, fault("list videos", err)
+			return nil, err
 		}
 		videos = append(videos, v)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fault("list videos", err)
-	}
-	return videos, nil
+	return videos, rows.Err()
 }
 
 // DeleteVideo removes the record of a video.
