@@ -49,7 +49,7 @@ func flush(b *bufio.Writer, format string) error {
 }
 
 // ReadSRT reads SubRip. It takes what is found in the wild: a byte order mark, any line ends, missing or wrong
-// numbers, a dot before the milliseconds, blank lines within text, tags. Errors are [caption.KindInvalid] and name
+// numbers, a dot before the milliseconds, blank lines anywhere, tags. Errors are [caption.KindInvalid] and name
 // the line. Cues are returned in the order of their starts, those without text are left out.
 func ReadSRT(r io.Reader) ([]caption.Cue, error) {
 	lines, err := readLines(r)
@@ -68,7 +68,7 @@ func ReadSRT(r io.Reader) ([]caption.Cue, error) {
 			if err := c.begin(i, line); err != nil {
 				return nil, err
 			}
-		case isDigits(line) && i+1 < len(lines) && strings.Contains(lines[i+1], "-->"):
+		case isDigits(line) && strings.Contains(nextNonBlank(lines[i+1:]), "-->"):
 			// The number of the next cue.
 		case afterBlank && timeLike.MatchString(line):
 			return nil, lineError(i, `has a time but no "-->" between two of them`)
@@ -89,6 +89,15 @@ var (
 
 func srtPlain(s string) (text, speaker string) {
 	return html.UnescapeString(srtTag.ReplaceAllString(s, "")), ""
+}
+
+func nextNonBlank(lines []string) string {
+	for _, line := range lines {
+		if strings.TrimSpace(line) != "" {
+			return line
+		}
+	}
+	return ""
 }
 
 func isDigits(s string) bool {
