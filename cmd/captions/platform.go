@@ -43,6 +43,8 @@ const bucket = "captions-media"
 type platform struct {
 	app *app.App
 	url string // of the gateway
+	// ready is closed when everything that runs can do its work.
+	ready chan struct{}
 
 	ctx context.Context
 	s   config.Serve
@@ -53,13 +55,13 @@ type platform struct {
 	store    backend.Store
 	queue    backend.TaskQueue
 	shared   backend.Shared
-	s3       backend.EmbeddedS3
+	s3       *backend.EmbeddedS3
 	engine   speech.Recognizer
 	verifier identity.Verifier
 }
 
 func newPlatform(ctx context.Context, s config.Serve, log *slog.Logger) (p *platform, err error) {
-	p = &platform{ctx: ctx, s: s, log: log, reg: telemetry.NewRegistry("captions", version)}
+	p = &platform{ready: make(chan struct{}), ctx: ctx, s: s, log: log, reg: telemetry.NewRegistry("captions", version)}
 	if p.app, err = app.New(app.Options{
 		Name: "captions", Logger: log, AdminAddr: s.AdminAddr, Gatherer: p.reg,
 		// A laptop's Ctrl-C should not take long; tasks that do not end in this time are given back and start again.
@@ -137,10 +139,25 @@ func (p *platform) backends() (err error) {
 	if p.shared, err = backend.OpenShared(p.ctx, "memory:"); err != nil {
 		return err
 	}
-	if p.s3, err = backend.NewEmbeddedS3(filepath.Join(p.s.DataDir, "s3"), bucket, p.log); err != nil {
+	if p.s3, err = backend.NewEmbeddedS3(p.ctx, filepath.Join(p.s.DataDir, "s3"), bucket, p.log); err != nil {
 		return err
 	}
 	p.app.GoStages("s3", func(_, hard context.Context) error { return p.s3.Run(hard) })
+	p.app.Go("bucket", func(ctx context.Context) error {
+		if err := p.s3.Bucket.Ensure(ctx); err != nil {
+			return err
+		}
+		close(p.ready)
+		return nil
+	})
+	p.app.Ready("bucket", func(context.Context) error {
+		select {
+		case <-p.ready:
+			return nil
+		default:
+			return errors.New("the bucket is not ready yet")
+		}
+	})
 	return nil
 }
 
@@ -194,10 +211,16 @@ func (p *platform) services() error {
 	})
 	p.app.GoStages("worker", w.Run)
 
-	frontendURL, err := p.loopback("frontend", frontend.Handler())
+	page, err := frontend.New(frontend.Deps{Logger: p.log, Registerer: p.reg, Trusted: httpapi.Loopback()})
 	if err != nil {
 		return err
 	}
+	addr, err := p.app.Listen("frontend", "127.0.0.1:0", page)
+	if err != nil {
+		return err
+	}
+	frontendURL := &url.URL{Scheme: "http", Host: addr.String()}
+
 	trusted, err := httpapi.ParseHops(p.s.TrustedProxies...)
 	if err != nil {
 		return err
@@ -218,7 +241,7 @@ func (p *platform) services() error {
 	}
 	p.app.OnDrain("gateway", g.Drain)
 	p.closing("gateway", g)
-	addr, err := p.app.Listen("gateway", p.s.Addr, g.Handler())
+	addr, err = p.app.Listen("gateway", p.s.Addr, g.Handler())
 	if err != nil {
 		return err
 	}

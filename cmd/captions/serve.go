@@ -2,38 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/http"
 	"os"
-	"path/filepath"
-	"syscall"
-	"time"
 
 	"golang.org/x/term"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"k8s-scalers/api"
-	"k8s-scalers/internal/app"
-	"k8s-scalers/internal/auth"
-	"k8s-scalers/internal/backend"
-	"k8s-scalers/internal/blob"
-	"k8s-scalers/internal/blob/embeddeds3"
-	"k8s-scalers/internal/caption"
-	"k8s-scalers/internal/captioning"
 	"k8s-scalers/internal/config"
-	"k8s-scalers/internal/frontend"
-	"k8s-scalers/internal/gateway"
-	"k8s-scalers/internal/identity"
-	"k8s-scalers/internal/media"
-	"k8s-scalers/internal/speech"
 	"k8s-scalers/internal/telemetry"
-	"k8s-scalers/internal/upload"
-	"k8s-scalers/internal/worker"
 )
 
 type serveCmd struct {
@@ -82,7 +57,14 @@ func (c serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	log.Info("ready", "url", p.url, "data", s.DataDir)
-	fmt.Fprintf(e.stdout, "captions is ready on %s\n", p.url)
+	p.app.Go("announce", func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+		case <-p.ready:
+			log.Info("ready", "url", p.url, "data", p.s.DataDir)
+			fmt.Fprintf(e.stdout, "captions is ready on %s\n", p.url)
+		}
+		return nil
+	})
 	return p.app.Run(e.ctx)
 }

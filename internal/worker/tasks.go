@@ -246,6 +246,9 @@ func (w *Worker) transcribe(ctx context.Context, t caption.Task) (string, error)
 	if err != nil {
 		return "", err
 	}
+	if j.State == caption.Assembling {
+		return "", errStale // every segment has its result, and the audio may be gone
+	}
 	engine, err := w.recognizer(j)
 	if err != nil {
 		return "", err
@@ -343,14 +346,13 @@ func (w *Worker) assemble(ctx context.Context, t caption.Task) error {
 	if _, err := w.Transcripts.SaveTranscript(ctx, tr); err != nil && caption.KindOf(err) != caption.KindPrecondition {
 		return err
 	}
-	if _, err := w.update(ctx, t, func(j *caption.Job) error {
+	// Before the job ends, because afterwards nothing would bring a killed worker back to it.
+	w.forget(ctx, j.ID)
+	_, err = w.update(ctx, t, func(j *caption.Job) error {
 		j.State, j.Language, j.Finished = caption.Processed, tr.Language, w.Now()
 		return nil
-	}); err != nil {
-		return err
-	}
-	w.forget(ctx, j.ID)
-	return nil
+	})
+	return err
 }
 
 // language returns the language that most of the audio is in; empty while no engine told.

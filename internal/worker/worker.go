@@ -235,6 +235,9 @@ func (w *Worker) fail(ctx context.Context, t caption.Task, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	j, err := w.update(ctx, t, func(j *caption.Job) error {
+		if t.Kind == caption.Transcribe && j.State == caption.Assembling {
+			return errStale // a second delivery that was overtaken
+		}
 		j.State, j.Reason, j.Finished = state, &reason, w.Now()
 		return nil
 	})
