@@ -90,7 +90,7 @@ func start(t *testing.T, d gateway.Deps) *platform {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
-		require.NoError(t, g.Drain(context.Background()))
+		require.NoError(t, g.Drain(context.WithoutCancel(t.Context())))
 		s.Close()
 		require.NoError(t, g.Close())
 	})

@@ -221,7 +221,7 @@ func TestDrainEndsWebSockets(t *testing.T) {
 	c := p.mustDial("Query", "ticket=t")
 	leaves := p.mustDial("Query", "ticket=t")
 	drained := make(chan error, 1)
-	go func() { drained <- p.gateway.Drain(context.Background()) }()
+	go func() { drained <- p.gateway.Drain(t.Context()) }()
 	// During the grace time services may still say good-bye.
 	require.NoError(t, leaves.Write(t.Context(), websocket.MessageText, []byte("leave")))
 	_, _, err := leaves.Read(t.Context())
@@ -262,7 +262,7 @@ func TestEventStreamIsNotHeldBack(t *testing.T) {
 	g, err := gateway.New(gateway.Deps{Routes: streamRoutes(u), Verifier: verifier{}})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, g.Close()) }()
-	drain, startDrain := context.WithCancel(context.Background())
+	drain, startDrain := context.WithCancel(t.Context())
 	defer startDrain()
 	front := upstream(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.Handler().ServeHTTP(w, r.WithContext(httpapi.WithDrain(r.Context(), drain)))

@@ -49,7 +49,13 @@ func newFixture(t *testing.T, trusted httpapi.Hops) *fixture {
 	return f
 }
 
-func (f *fixture) do(t *testing.T, method, path string, header ...string) (*http.Response, []byte) {
+// answer is a response that was read.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func (f *fixture) do(t *testing.T, method, path string, header ...string) (answer, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, f.server.URL+path, nil)
 	require.NoError(t, err)
@@ -61,7 +67,7 @@ func (f *fixture) do(t *testing.T, method, path string, header ...string) (*http
 	defer func() { require.NoError(t, resp.Body.Close()) }()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return resp, b
+	return answer{resp.StatusCode, resp.Header}, b
 }
 
 // logged ends the server, so that all is written, and returns the lines of the log.
@@ -177,11 +183,11 @@ func TestPanics(t *testing.T) {
 
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.server.URL+"/late", nil)
 	require.NoError(t, err)
-	resp, err = f.server.Client().Do(req)
+	half, err := f.server.Client().Do(req)
 	require.NoError(t, err)
-	_, err = io.ReadAll(resp.Body)
+	_, err = io.ReadAll(half.Body)
 	require.Error(t, err, "half an answer must not look whole")
-	require.NoError(t, resp.Body.Close())
+	require.NoError(t, half.Body.Close())
 	req.URL.Path = "/abort"
 	_, err = f.server.Client().Do(req) //nolint:bodyclose // It fails.
 	require.Error(t, err)
@@ -299,10 +305,11 @@ func TestOptionalInterfaces(t *testing.T) {
 	require.InDelta(t, 101, lines[2]["status"], 0)
 
 	w := httptest.NewRecorder() // which cannot be hijacked
+	var err error
 	httpapi.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _, err := w.(http.Hijacker).Hijack()
-		require.ErrorIs(t, err, http.ErrNotSupported)
+		_, _, err = w.(http.Hijacker).Hijack()
 	}), httpapi.Options{Service: "test"}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	require.ErrorIs(t, err, http.ErrNotSupported)
 }
 
 // In one process all services count into one registry.

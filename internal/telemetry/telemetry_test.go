@@ -2,7 +2,6 @@ package telemetry_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -20,7 +19,7 @@ func TestLinesCarryTheAttributesOfTheirContext(t *testing.T) {
 	var b bytes.Buffer
 	log, err := telemetry.NewLogger(&b, "", "json")
 	require.NoError(t, err)
-	ctx := telemetry.WithAttrs(context.Background(), slog.String("request_id", "r1"), slog.String("job_id", "j1"))
+	ctx := telemetry.WithAttrs(t.Context(), slog.String("request_id", "r1"), slog.String("job_id", "j1"))
 	inner := telemetry.WithAttrs(ctx, slog.String("job_id", "j2"))
 	line := func() (l map[string]any) {
 		require.NoError(t, json.Unmarshal(b.Bytes(), &l))
