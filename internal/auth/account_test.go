@@ -38,7 +38,7 @@ func TestSignUpAndIn(t *testing.T) {
 		require.Equal(t, http.StatusOK, me.status)
 		require.Equal(t, user, me.json)
 	}
-	require.Equal(t, 3., f.metric("captions_auth_sign_in_total", "ok"))
+	require.Equal(t, 3, f.metric("captions_auth_sign_in_total", "ok"))
 	requireProblem(t, f.do(http.MethodGet, "/api/v1/auth/me", nil), 401, "no_token")
 }
 
@@ -81,7 +81,7 @@ func TestUnknownUserAndWrongPasswordAreTheSame(t *testing.T) {
 	require.Equal(t, unknown.header, wrong.header)
 	require.Equal(t, http.StatusOK, right.status)
 	require.Equal(t, []int{1, 1, 1}, []int{unknownWork, wrongWork, rightWork})
-	require.Equal(t, 2., f.metric("captions_auth_sign_in_total", "bad_credentials"))
+	require.Equal(t, 2, f.metric("captions_auth_sign_in_total", "bad_credentials"))
 
 	// The same holds for passwords that cannot be right.
 	for _, odd := range []string{"", "short", strings.Repeat("x", 4096), "\x00"} {
@@ -195,7 +195,7 @@ func TestADatabaseThatIsAwayIsNoVerdict(t *testing.T) {
 		require.Equal(t, http.StatusInternalServerError, a.status, name)
 		require.NotContains(t, a.body, "sql", name)
 	}
-	require.Equal(t, 1., f.metric("captions_auth_sign_in_total", "error"))
+	require.Equal(t, 1, f.metric("captions_auth_sign_in_total", "error"))
 }
 
 func TestSecretsStayOutOfTheLog(t *testing.T) {

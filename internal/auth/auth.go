@@ -30,7 +30,7 @@ type Deps struct {
 	KeyRotation time.Duration
 	// Passwords is the cost of hashing; default: DefaultHashing().
 	Passwords Hashing
-	// Limits are the rate limits; default: DefaultLimits().
+	// Limits are the rate limits; those that are empty are as in DefaultLimits().
 	Limits Limits
 	// ClientAddr tells the address of the client; default: ForwardedAddr.
 	ClientAddr func(*http.Request) string
@@ -72,9 +72,6 @@ func New(d Deps) (*Service, error) {
 	if d.Passwords == (Hashing{}) {
 		d.Passwords = DefaultHashing()
 	}
-	if d.Limits == (Limits{}) {
-		d.Limits = DefaultLimits()
-	}
 	if d.ClientAddr == nil {
 		d.ClientAddr = ForwardedAddr
 	}
@@ -98,7 +95,7 @@ func New(d Deps) (*Service, error) {
 			issuer: identity.Issuer{Name: d.Issuer, Audience: d.Audience, TTL: identity.DefaultTTL}},
 		sessions:  &sessions{store: d.Accounts, now: d.Now},
 		passwords: passwords,
-		limits:    &limits{limiter: d.Limiter, limits: d.Limits, addr: d.ClientAddr},
+		limits:    &limits{limiter: d.Limiter, limits: d.Limits.withDefaults(), addr: d.ClientAddr},
 		metrics:   m,
 		now:       d.Now,
 		log:       d.Logger,

@@ -34,15 +34,14 @@ func readRefreshToken(r *http.Request) (token string, byCookie bool, err error) 
 // setCookie keeps a refresh token in the browser: out of reach of scripts, sent to this service only, and never with a
 // request that another site began.
 func setCookie(w http.ResponseWriter, r *http.Request, token string, life time.Duration) {
-	http.SetCookie(w, &http.Cookie{
-		Name: CookieName, Value: token, Path: "/api/v1/auth", MaxAge: max(1, int(life.Seconds())),
-		HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
-	})
+	cookie(w, r, token, max(1, int(life.Seconds())))
 }
 
-func clearCookie(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{
-		Name: CookieName, Path: "/api/v1/auth", MaxAge: -1,
+func clearCookie(w http.ResponseWriter, r *http.Request) { cookie(w, r, "", -1) }
+
+func cookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the scheme: on a laptop there is no HTTPS.
+		Name: CookieName, Value: value, Path: "/api/v1/auth", MaxAge: maxAge,
 		HttpOnly: true, Secure: secure(r), SameSite: http.SameSiteStrictMode,
 	})
 }

@@ -157,7 +157,7 @@ func (f *fixture) do(method, path string, body any, headers ...string) answer {
 	}
 	resp, err := f.server.Client().Do(req)
 	require.NoError(f.t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(f.t, err)
 	a := answer{status: resp.StatusCode, header: resp.Header, body: string(b)}
@@ -207,7 +207,7 @@ func requireProblem(t *testing.T, a answer, status int, code string) {
 }
 
 // metric returns the value of a counter, with the one label that it may have.
-func (f *fixture) metric(name, label string) float64 {
+func (f *fixture) metric(name, label string) int {
 	f.t.Helper()
 	families, err := f.metrics.Gather()
 	require.NoError(f.t, err)
@@ -217,7 +217,7 @@ func (f *fixture) metric(name, label string) float64 {
 		}
 		for _, m := range family.GetMetric() {
 			if label == "" || m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue()
+				return int(m.GetCounter().GetValue())
 			}
 		}
 	}
@@ -225,7 +225,7 @@ func (f *fixture) metric(name, label string) float64 {
 	return 0
 }
 
-func (f *fixture) hashes() int { return int(f.metric("captions_auth_password_hashes_total", "")) }
+func (f *fixture) hashes() int { return f.metric("captions_auth_password_hashes_total", "") }
 
 // lockedBuffer collects the log.
 type lockedBuffer struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -66,9 +67,7 @@ func forged(t *testing.T, f *fixture, method jwt.SigningMethod, key any, kid, us
 	now := f.clock.now()
 	c := jwt.MapClaims{"iss": identity.DefaultIssuer, "aud": identity.DefaultAudience, "sub": user, "email": "ann@example.org", "jti": "x",
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(15 * time.Minute).Unix()}
-	for k, v := range change {
-		c[k] = v
-	}
+	maps.Copy(c, change)
 	token := jwt.NewWithClaims(method, c)
 	token.Header["kid"], token.Header["typ"] = kid, "at+jwt"
 	s, err := token.SignedString(key)
@@ -196,7 +195,7 @@ func TestKeyAfterALongPause(t *testing.T) {
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newStore(t)
-		defer store.Close()
+		defer func() { require.NoError(t, store.Close()) }()
 		s, err := auth.New(auth.Deps{Accounts: store, Limiter: &limiter{now: time.Now}})
 		require.NoError(t, err)
 		keys := func() []accounts.SigningKey {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -49,6 +50,18 @@ func DefaultLimits() Limits {
 		LoginAccount: Limit{200, time.Hour},
 		Signup:       Limit{30, time.Hour},
 		Refresh:      Limit{600, 10 * time.Minute},
+	}
+}
+
+// withDefaults fills in the limits that are not set.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	return Limits{
+		LoginAddress: cmp.Or(l.LoginAddress, d.LoginAddress),
+		LoginPair:    cmp.Or(l.LoginPair, d.LoginPair),
+		LoginAccount: cmp.Or(l.LoginAccount, d.LoginAccount),
+		Signup:       cmp.Or(l.Signup, d.Signup),
+		Refresh:      cmp.Or(l.Refresh, d.Refresh),
 	}
 }
 

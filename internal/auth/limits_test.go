@@ -44,7 +44,7 @@ func TestGuessingIsLimited(t *testing.T) {
 	requireLimited(t, f.login("ann@example.org", password, attacker...), 10*time.Minute)
 	requireLimited(t, f.login("ANN@example.org ", password, attacker...), 10*time.Minute)
 	require.Equal(t, before, f.hashes(), "a refused attempt costs no hashing")
-	require.Equal(t, 2., f.metric("captions_auth_sign_in_total", "rate_limited"))
+	require.Equal(t, 2, f.metric("captions_auth_sign_in_total", "rate_limited"))
 
 	f.clock.advance(9 * time.Minute)
 	requireLimited(t, f.login("ann@example.org", password, attacker...), time.Minute)
@@ -122,6 +122,16 @@ func TestWhenTheLimiterIsAway(t *testing.T) {
 	}
 	require.Equal(t, before, f.hashes())
 	require.Equal(t, http.StatusOK, f.refresh(token).status, "people who are signed in stay so")
+}
+
+func TestLimitsThatAreNotSetAreTheDefaults(t *testing.T) {
+	f := setup(t, func(d *auth.Deps) { d.Limits.Signup = auth.Limit{N: 1, Window: time.Minute} })
+	f.signup("ann@example.org")
+	requireLimited(t, f.post("signup", object{"email": "bob@example.org", "password": password}), time.Minute)
+	for range auth.DefaultLimits().LoginPair.N {
+		require.Equal(t, http.StatusOK, f.login("ann@example.org", password).status)
+	}
+	requireLimited(t, f.login("ann@example.org", password), auth.DefaultLimits().LoginPair.Window)
 }
 
 func TestLimiterLearnsNoEmail(t *testing.T) {

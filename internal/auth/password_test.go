@@ -20,8 +20,8 @@ func testHasher(t *testing.T, cost Hashing) *hasher {
 	return h
 }
 
-// Made by the reference program of the authors of argon2:
-// printf 'correct horse' | argon2 somesalt8bytes -id -t 2 -k 64 -p 1 -l 32 -e
+// referenceHash was made by the program of argon2's authors, with the arguments
+// "somesalt8bytes -id -t 2 -k 64 -p 1 -l 32 -e" and the password "correct horse" as its input.
 const referenceHash = "$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHQ4Ynl0ZXM$T1GSrMgyunK58joZNhpZmMjiHp1Zu4PqovTFy4+HCNA"
 
 func TestHashOfTheReferenceProgram(t *testing.T) {

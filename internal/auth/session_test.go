@@ -31,7 +31,7 @@ func TestRefreshRotates(t *testing.T) {
 		require.False(t, seen[token])
 		seen[token] = true
 	}
-	require.Equal(t, 5., f.metric("captions_auth_refresh_total", "rotated"))
+	require.Equal(t, 5, f.metric("captions_auth_refresh_total", "rotated"))
 }
 
 func TestReuseEndsTheFamily(t *testing.T) {
@@ -47,7 +47,7 @@ func TestReuseEndsTheFamily(t *testing.T) {
 	for _, token := range []string{stolen, second, third} {
 		requireProblem(t, f.refresh(token), 401, "refresh_invalid")
 	}
-	require.Equal(t, 1., f.metric("captions_auth_refresh_total", "reused"))
+	require.Equal(t, 1, f.metric("captions_auth_refresh_total", "reused"))
 	require.Equal(t, http.StatusOK, f.refresh(other).status, "the other sign-in of the same user goes on")
 }
 
@@ -79,7 +79,7 @@ func TestRefreshAtTheSameTime(t *testing.T) {
 		c.advance(time.Minute)
 	}
 	rotations := replicas[0].metric("captions_auth_refresh_total", "rotated") + replicas[1].metric("captions_auth_refresh_total", "rotated")
-	require.Equal(t, 3., rotations, "one of twenty rotates, each time")
+	require.Equal(t, 3, rotations, "one of twenty rotates, each time")
 }
 
 func TestGraceOfTheTokenBefore(t *testing.T) {

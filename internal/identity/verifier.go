@@ -150,7 +150,7 @@ func (v *JWKSVerifier) download(ctx context.Context) (map[string]ed25519.PublicK
 	if err != nil {
 		return nil, fmt.Errorf("fetch JWKS: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("fetch JWKS from %s: %s", v.url, resp.Status)
 	}

@@ -133,7 +133,9 @@ func TestVerifierWhileAuthServiceIsAway(t *testing.T) {
 		v := auth.verifier()
 		_, err := v.Verify(t.Context(), issue(t, k1))
 		require.Equal(t, caption.KindUnavailable, caption.KindOf(err), "no keys yet: it cannot be known")
-		require.NotContains(t, err.(*caption.Error).Message, "refused", "internal text is for the log")
+		e, ok := errors.AsType[*caption.Error](err)
+		require.True(t, ok)
+		require.NotContains(t, e.Message, "refused", "internal text is for the log")
 
 		auth.set(false, k1)
 		_, err = v.Verify(t.Context(), issue(t, k1))

@@ -3,6 +3,7 @@ package sqlaccounts
 import (
 	"context"
 	"database/sql"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -34,6 +35,11 @@ func TestConformanceSQLite(t *testing.T) {
 	})
 }
 
+func closing(t *testing.T, c io.Closer) {
+	t.Helper()
+	require.NoError(t, c.Close())
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for _, test := range []struct{ url, want string }{
 		{"", "not supported"},
@@ -63,7 +69,7 @@ func TestOddPathAndPermissions(t *testing.T) {
 	path := filepath.Join(folder, "accounts.db")
 	s, err := Open(t.Context(), "sqlite:"+path)
 	require.NoError(t, err)
-	defer s.Close()
+	defer closing(t, s)
 	require.NoError(t, s.Ping(t.Context()))
 	require.NoError(t, s.CreateUser(t.Context(), accounts.User{ID: caption.NewID(), Email: "ann@example.org"}))
 	files, err := os.ReadDir(folder)
@@ -79,7 +85,7 @@ func TestOddPathAndPermissions(t *testing.T) {
 func TestSQLiteIsSetUpAsPromised(t *testing.T) {
 	s, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "accounts.db"))
 	require.NoError(t, err)
-	defer s.Close()
+	defer closing(t, s)
 	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"} {
 		var got string
 		require.NoError(t, s.write.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
@@ -124,7 +130,7 @@ func TestMigrateIsOneTransaction(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "accounts.db")
 	db, err := sql.Open("sqlite", "file:"+path)
 	require.NoError(t, err)
-	defer db.Close()
+	defer closing(t, db)
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE signing_keys (stranger TEXT)") // The last table of the first step.
 	require.NoError(t, err)
 	_, err = Open(t.Context(), "sqlite:"+path)
@@ -137,7 +143,7 @@ func TestMigrateIsOneTransaction(t *testing.T) {
 func TestACancelledRequestStoresNothing(t *testing.T) {
 	s, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "accounts.db"))
 	require.NoError(t, err)
-	defer s.Close()
+	defer closing(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, s.CreateUser(ctx, accounts.User{ID: caption.NewID(), Email: "ann@example.org"}), context.Canceled)
