@@ -135,9 +135,6 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 	if c.AccessKey != "" {
 		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, "")))
 	}
-	if c.HTTPClient != nil {
-		options = append(options, config.WithHTTPClient(c.HTTPClient))
-	}
 	settings, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("load settings of the bucket: %w", err)
@@ -148,6 +145,9 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.UsePathStyle = c.PathStyle
+		if c.HTTPClient != nil { // for the bucket only: what looks for credentials asks other hosts
+			o.HTTPClient = c.HTTPClient
+		}
 		if c.Endpoint != "" {
 			o.BaseEndpoint = &c.Endpoint
 		}
