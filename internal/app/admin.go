@@ -92,7 +92,7 @@ func (a *App) failing(ctx context.Context) map[string]string {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	failing = maps.Clone(failing)
-	maps.Copy(failing, open)
-	return failing
+	answer := maps.Clone(failing) // Checks without an answer may still write into the other one.
+	maps.Copy(answer, open)
+	return answer
 }

@@ -56,6 +56,7 @@ type App struct {
 
 	servers  []*server
 	loops    []loop
+	last     []loop // asked to end after the loops
 	drains   []drain
 	cleanups []cleanup
 	checks   []check
@@ -68,6 +69,8 @@ type App struct {
 	startDrain context.CancelCauseFunc
 	soft       context.Context // ends when loops must come to an end
 	stopSoft   context.CancelCauseFunc
+	final      context.Context // ends when the loops that others rely on must come to an end
+	stopFinal  context.CancelCauseFunc
 	hard       context.Context // ends when nothing may go on
 	stopHard   context.CancelCauseFunc
 }
@@ -110,6 +113,7 @@ func New(o Options) (*App, error) {
 	a := &App{o: o, log: o.Logger}
 	a.draining, a.startDrain = context.WithCancelCause(context.Background())
 	a.soft, a.stopSoft = context.WithCancelCause(context.Background())
+	a.final, a.stopFinal = context.WithCancelCause(context.Background())
 	a.hard, a.stopHard = context.WithCancelCause(context.Background())
 	if o.AdminAddr != "" {
 		s, err := a.bind("admin", o.AdminAddr, o.AdminAddrSetting, a.adminHandler())
@@ -153,6 +157,12 @@ func (a *App) GoStages(name string, run func(soft, hard context.Context) error) 
 	a.loops = append(a.loops, loop{name, run})
 }
 
+// GoLast is [App.Go] for a loop that others rely on, such as one that keeps their leases alive: its context ends after all
+// other loops have ended.
+func (a *App) GoLast(name string, run func(ctx context.Context) error) {
+	a.last = append(a.last, loop{name, func(context.Context, context.Context) error { return run(a.final) }})
+}
+
 // OnDrain registers what is to be done while requests are drained, for connections that no server knows any more, such
 // as proxied WebSockets. It has as long as the requests have.
 func (a *App) OnDrain(name string, run func(ctx context.Context) error) {
@@ -174,7 +184,7 @@ func (a *App) Ready(name string, run func(ctx context.Context) error) {
 // drained, loops are asked to end and then made to, clean-ups run. It returns nil after an orderly stop. A context of
 // [Signals] may cut this short with a second signal.
 func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, len(a.servers)+len(a.loops)+1)
+	failed := make(chan error, len(a.servers)+len(a.loops)+len(a.last)+1)
 	fail := func(err error) {
 		if err != nil {
 			failed <- err
@@ -185,7 +195,10 @@ func (a *App) Run(ctx context.Context) error {
 		servers.Go(func() { fail(s.serve()) })
 		a.log.Info("listening", "name", s.name, "addr", s.listener.Addr().String())
 	}
-	loops := newRunning()
+	loops, last := newRunning(), newRunning()
+	for _, l := range a.last {
+		last.start(l.name, func() { fail(a.runLoop(l)) })
+	}
 	for _, l := range a.loops {
 		loops.start(l.name, func() { fail(a.runLoop(l)) })
 	}
@@ -220,6 +233,10 @@ func (a *App) Run(ctx context.Context) error {
 	if !loops.wait(context.Background(), a.o.HardTimeout) {
 		errs = append(errs, fmt.Errorf("these did not stop in time: %v", loops.names()))
 	}
+	a.stopFinal(ErrStopping)
+	if !last.wait(context.Background(), a.o.HardTimeout) {
+		errs = append(errs, fmt.Errorf("these did not stop in time: %v", last.names()))
+	}
 	errs = append(errs, a.Close())
 	servers.Wait()
 	for {
@@ -238,6 +255,7 @@ func (a *App) Close() error {
 	a.closing.Do(func() {
 		a.startDrain(ErrStopping)
 		a.stopSoft(ErrStopping)
+		a.stopFinal(ErrStopping)
 		a.stopHard(ErrHardStop)
 		for _, s := range a.servers {
 			s.close()

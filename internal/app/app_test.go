@@ -208,6 +208,11 @@ func TestOrderOfStopping(t *testing.T) {
 		tr.add("loop ends")
 		return ctx.Err()
 	})
+	a.GoLast("leases", func(ctx context.Context) error {
+		<-ctx.Done()
+		tr.add("leases end")
+		return ctx.Err()
+	})
 	stop := run(t, a)
 
 	c := client(t)
@@ -218,10 +223,10 @@ func TestOrderOfStopping(t *testing.T) {
 	require.Equal(t, "whole answer", <-answer)
 	got := tr.all()
 	require.ElementsMatch(t, []string{"request sees drain", "drain tunnels"}, got[:2])
-	require.Equal(t, []string{"request ends", "loop ends", "close second", "close first"}, got[2:])
+	require.Equal(t, []string{"request ends", "loop ends", "leases end", "close second", "close first"}, got[2:])
 
 	require.NoError(t, a.Close())
-	require.Len(t, tr.all(), 6, "clean-ups run once")
+	require.Len(t, tr.all(), 7, "clean-ups run once")
 }
 
 func TestReadinessFailsBeforeRequestsDo(t *testing.T) {
