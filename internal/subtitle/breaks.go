@@ -88,11 +88,13 @@ func textCost(a, b token, next class) float64 {
 	switch mark := lastMark(a.text); {
 	case endsSentence(a, b):
 		return costSentence
-	case mark == '.' && a.class&abbreviation != 0 && b.class&(capital|number) != 0:
+	case mark == '.' && abbreviates(a, b):
 		return costName // Dr. Smith, No. 5
+	case mark == '.' && a.class&dotted != 0 && b.class&capital != 0:
+		return costConjunction // "6 p.m. We left" or "the U.S. Army"
 	case strings.ContainsRune(";:—–…；：", mark), len(a.text) > 2 && mark == '-':
 		return costClause
-	case strings.ContainsRune(".!?,、，", mark) && a.class&abbreviation == 0:
+	case strings.ContainsRune(".!?,、，", mark) && a.class&dotted == 0:
 		return costComma
 	}
 	boundNumber := a.class&number != 0 && b.class&(unit|number) != 0 ||
@@ -147,9 +149,15 @@ func endsSentence(a, b token) bool {
 		return true
 	case '.', '!', '?', '…':
 		first, _ := utf8.DecodeRuneInString(strings.TrimLeft(b.text, opening))
-		return a.class&abbreviation == 0 && !unicode.IsLower(first)
+		return !abbreviates(a, b) && a.class&dotted == 0 && !unicode.IsLower(first)
 	}
 	return false
+}
+
+// abbreviates tells whether a, if it ends in a full stop, is short for something that b belongs to. "No." is so before a
+// number only.
+func abbreviates(a, b token) bool {
+	return a.class&abbreviation != 0 && (a.class&label == 0 || b.class&number != 0)
 }
 
 // lastMark returns the last character of a word, closing quotes and brackets aside.

@@ -76,7 +76,7 @@ func TestWarnings(t *testing.T) {
 	cues := []caption.Cue{
 		{Start: 0, End: 2000, Text: "Quite right,\nall of it."},
 		{Start: 2010, End: 2500, Text: "Short."},
-		{Start: 3000, End: 10_001, Text: "Long."},
+		{Start: 3000, End: 10_500, Text: "Long."},
 		{Start: 11_000, End: 14_000, Text: "a\nb\nc"},
 		{Start: 15_000, End: 18_000, Text: strings.Repeat("x", 43)},
 		{Start: 19_000, End: 20_000, Text: strings.Repeat("word ", 8)},
@@ -84,7 +84,7 @@ func TestWarnings(t *testing.T) {
 	require.Equal(t, []subtitle.Warning{
 		{1, "too_short", "Shown for 0.49 s; at least 0.83 s are needed."},
 		{1, "short_gap", "Begins 0.010 s after the cue before; leave 0.083 s."},
-		{2, "too_long", "Shown for 7.0 s; at most 7.0 s are usual."},
+		{2, "too_long", "Shown for 7.5 s; at most 7.0 s are usual."},
 		{3, "too_many_lines", "3 lines; at most 2 are easy to read."},
 		{4, "line_length", "A line of 43 characters; at most 42 fit."},
 		{5, "reading_speed", "39 characters a second; viewers can follow 20."},

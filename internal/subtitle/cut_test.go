@@ -51,7 +51,7 @@ func TestCutKeepsTogether(t *testing.T) {
 	// Each pair stands where a cue or a line would else end.
 	for _, together := range []string{
 		"the lighthouse", "Maria Lopez", "they had", "have not", "didn't understand", "25 percent", "3.5 million",
-		"twenty five", "May 17", "220 °C", "Dr. Miller", "$5 million", "page 12", "6 p.m.",
+		"twenty five", "May 17", "No. 5", "J. Smith", "e.g. apples", "220 °C", "Dr. Miller", "$5 million", "page 12", "6 p.m.",
 	} {
 		for n := range 14 {
 			text := strings.Repeat("something ", n) + together + strings.Repeat(" anything", 9)
@@ -123,6 +123,14 @@ func TestCut(t *testing.T) {
 			"a segment as one word",
 			[]caption.Word{{Text: " one two\nthree", Start: 0, End: 3000}},
 			[]caption.Cue{{Start: 0, End: 3000, Text: "one two three"}},
+		},
+		{
+			"sentences that end in what may be an abbreviation",
+			speak("Did you ever see him in the garden or the house? No. We left at around half past 6 p.m. We never came back here."),
+			[]caption.Cue{
+				{Start: 500, End: 4297, Text: "Did you ever see him\nin the garden or the house? No."},
+				{Start: 4380, End: 7980, Text: "We left at around half past 6 p.m.\nWe never came back here."},
+			},
 		},
 		{
 			"Japanese",

@@ -260,6 +260,8 @@ func TestReadersAreBounded(t *testing.T) {
 
 func FuzzReadVTT(f *testing.F) {
 	f.Add("WEBVTT\n\nSTYLE\nx\n\nNOTE y\n\nid\n00:01.000 --> 00:02.000 line:0\n<v Ann>One <c>&lt;two</c>\n\n00:00:03.000 --> 00:00:04.000\nthree")
+	f.Add("WEBVTT\n00:00.000 --> 00:00.001\n<v.a\u2028B &#13;C>&#x80;&NewLine;&ltx<1:2></>\n-->")
+	f.Add("WEBVTT\n\nNOTE-->\n\nSTYLE\n\n\nREGION\t\n00:00.0-->0:1.0\n<v A><v B>\n\n\r\r00:00.0-->0:1.0\n<v  >x")
 	f.Add("\ufeffWEBVTT x\r\n\r\n0:0.0-->0:0.1\r\n&#10;&amp;lt;<\r\n")
 	f.Fuzz(func(t *testing.T, file string) {
 		cues, err := subtitle.ReadVTT(strings.NewReader(file))
@@ -274,6 +276,8 @@ func FuzzReadVTT(f *testing.F) {
 
 func FuzzReadSRT(f *testing.F) {
 	f.Add("1\n00:00:01,000 --> 00:00:02,000\n<i>One</i>\n\n2\n00:00:03,000 --> 00:00:04,000\ntwo &amp; three")
+	f.Add("00:01,000 --> 00:02,000\n<i>On<//&ii&\n\n2\n\n2\n00:00:03,0 --> 99999:59:59,9999\n{\\{\\a}<b<b>>")
+	f.Add("0\n00:00:00,000 --> 00:00:00,001\n&amp;nbsp;\n\f\v\x00\n0\n\n0 -->")
 	f.Add("\ufeff0:0:1.5 --> 0:0:2 X1:1\r\n\r\n1984\r\n{\\an8}-- ->")
 	f.Fuzz(func(t *testing.T, file string) {
 		cues, err := subtitle.ReadSRT(strings.NewReader(file))

@@ -20,7 +20,8 @@ const (
 	number                         // in digits or words
 	unit                           // what may follow a number and belongs to it
 	label                          // what may precede a number and belongs to it: a month, page, chapter
-	abbreviation                   // ends in a full stop that ends no sentence: Mr., e.g.
+	abbreviation                   // ends in a full stop and binds what follows: Mr., e.g., an initial; No. before a number
+	dotted                         // has full stops within, so that the last one may or may not end a sentence: p.m., U.S.
 	attached                       // binds to what precedes it: of, dashes
 	capital                        // begins with a capital letter
 )
@@ -82,12 +83,12 @@ func classify(text string) class {
 	first, size := utf8.DecodeRuneInString(bare)
 	if unicode.IsUpper(first) {
 		c |= capital
-		if size == len(bare) && strings.HasSuffix(text, ".") && bare != "I" {
+		if size == len(bare) && bare != "I" && strings.HasSuffix(text, ".") {
 			c |= abbreviation // an initial
 		}
-		if c&abbreviation == 0 && strings.Contains(bare, ".") && strings.HasSuffix(text, ".") {
-			c |= abbreviation // U.S., Ph.D.
-		}
+	}
+	if unicode.IsLetter(first) && strings.Contains(bare, ".") && strings.HasSuffix(text, ".") {
+		c |= dotted
 	}
 	if startsNumber(bare) {
 		c |= number

@@ -90,7 +90,9 @@ func appendSpread(out []token, pieces []string, w caption.Word) []token {
 func attachPunctuation(in []token) []token {
 	out := in[:0]
 	for _, t := range in {
-		if n := len(out); n > 0 && strings.Trim(t.text, closing+",.;:!?…、。，．；：！？") == "" && out[n-1].speaker == t.speaker {
+		n := len(out)
+		// The bound on the length keeps a flood of punctuation from taking quadratic time.
+		if n > 0 && len(out[n-1].text) < 100 && out[n-1].speaker == t.speaker && strings.Trim(t.text, closing+",.;:!?…、。，．；：！？") == "" {
 			out[n-1].text += t.text
 			out[n-1].end = max(out[n-1].end, t.end)
 			continue
