@@ -189,6 +189,13 @@ func TestTime(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 7*time.Hour, time.Since(start))
 		require.Equal(t, 2, d.Attempt())
+
+		// A pause that ends before the next heartbeat ends on time, too.
+		start = time.Now()
+		require.NoError(t, d.Retry(ctx, 1234*time.Millisecond, "busy"))
+		d, err = q.Receive(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1234*time.Millisecond, time.Since(start))
 		require.NoError(t, d.Ack(ctx))
 
 		cancel()
