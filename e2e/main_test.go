@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What is made once a run and never changed.
+var run struct {
+	binary   string
+	fixtures *fixtures
+	contract *contract
+}
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	fail := func(err error) int { fmt.Fprintln(os.Stderr, "e2e:", err); return 1 }
+	dir, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // What is left goes with the machine's temporary files.
+	// Processes that lose their parent become ours, so that the check below finds those that a deployment left behind.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fail(err)
+	}
+	run.binary = filepath.Join(dir, "captions")
+	build := exec.Command("go", "build", "-o", run.binary, "k8s-scalers/cmd/captions")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fail(fmt.Errorf("build the program: %w\n%s", err, out))
+	}
+	run.fixtures = &fixtures{dir: dir, files: map[string]string{}}
+	if run.contract, err = newContract(); err != nil {
+		return fail(err)
+	}
+	code := m.Run()
+	if left := orphans(); len(left) > 0 {
+		return fail(fmt.Errorf("these programs outlived the deployments that started them:\n%s", strings.Join(left, "\n")))
+	}
+	return code
+}
+
+// orphans returns the child processes that are still there. Engines whose parent was killed get a while to notice it.
+func orphans() []string {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		for { // The dead ones are not missed.
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+		left := children()
+		if len(left) == 0 || time.Now().After(deadline) {
+			return left
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// children returns the command lines of our child processes.
+func children() []string {
+	var all []string
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, list := range lists {
+		b, err := os.ReadFile(list)
+		if err != nil {
+			continue // The thread has ended; its children are listed by another.
+		}
+		for pid := range strings.FieldsSeq(string(b)) {
+			line, err := os.ReadFile("/proc/" + pid + "/cmdline")
+			if err == nil && len(line) > 0 {
+				all = append(all, pid+" "+strings.ReplaceAll(string(line), "\x00", " "))
+			}
+		}
+	}
+	return all
+}
