@@ -86,6 +86,8 @@ func afterPause(cost, pause float64, punctuated bool) float64 {
 // textCost returns the cost of a break between a and b by their text alone; next is the class of the word after b.
 func textCost(a, b token, next class) float64 {
 	switch mark := lastMark(a.text); {
+	case strings.Trim(a.text, opening) == "", strings.Trim(b.text, closing+",.;:!?…") == "":
+		return costUnit // « and » with spaces of their own
 	case endsSentence(a, b):
 		return costSentence
 	case mark == '.' && abbreviates(a, b):

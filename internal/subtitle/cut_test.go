@@ -35,6 +35,13 @@ func TestCutReadsWell(t *testing.T) {
 					// How fast somebody speaks is not ours to decide; all else is.
 					require.Equal(t, "reading_speed", w.Code, "cue %d: %s", w.Index, w.Message)
 				}
+				next := 0
+				for _, c := range cues { // A cue begins with its first word, or earlier where it would else be too short.
+					late := c.Start - words[next].Start
+					require.LessOrEqual(t, late, caption.Millis(0), "%v", c)
+					require.GreaterOrEqual(t, late, caption.Millis(-400), "%v", c)
+					next += len(strings.Fields(c.Text))
+				}
 				file := filepath.Join("testdata", name+"."+p.Name+".golden")
 				if *update {
 					require.NoError(t, os.WriteFile(file, []byte(show(cues)), 0o644))
@@ -51,7 +58,7 @@ func TestCutKeepsTogether(t *testing.T) {
 	// Each pair stands where a cue or a line would else end.
 	for _, together := range []string{
 		"the lighthouse", "Maria Lopez", "they had", "have not", "didn't understand", "25 percent", "3.5 million",
-		"twenty five", "May 17", "No. 5", "J. Smith", "e.g. apples", "220 °C", "Dr. Miller", "$5 million", "page 12", "6 p.m.",
+		"twenty five", "May 17", "No. 5", "J. Smith", "e.g. apples", "« oui", "non »", "220 °C", "Dr. Miller", "$5 million", "page 12", "6 p.m.",
 	} {
 		for n := range 14 {
 			text := strings.Repeat("something ", n) + together + strings.Repeat(" anything", 9)

@@ -86,13 +86,14 @@ func appendSpread(out []token, pieces []string, w caption.Word) []token {
 	return out
 }
 
-// attachPunctuation joins punctuation that an engine gives as a word of its own to the word before it.
+// attachPunctuation joins punctuation that an engine gives as a word of its own to the word before it. French quotes
+// keep their space, and straight ones may belong to either side.
 func attachPunctuation(in []token) []token {
 	out := in[:0]
 	for _, t := range in {
 		n := len(out)
 		// The bound on the length keeps a flood of punctuation from taking quadratic time.
-		if n > 0 && len(out[n-1].text) < 100 && out[n-1].speaker == t.speaker && strings.Trim(t.text, closing+",.;:!?…、。，．；：！？") == "" {
+		if n > 0 && len(out[n-1].text) < 100 && out[n-1].speaker == t.speaker && strings.Trim(t.text, ",.;:!?…、。，．；：！？”’)]}」』）】〉》") == "" {
 			out[n-1].text += t.text
 			out[n-1].end = max(out[n-1].end, t.end)
 			continue
