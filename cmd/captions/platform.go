@@ -184,7 +184,13 @@ func (p *platform) services() error {
 	p.app.Go("auth", authService.Run)
 	p.verifier = identity.NewJWKSVerifier(identity.JWKSDeps{URL: authURL.JoinPath("/.well-known/jwks.json").String()})
 
-	uploads := upload.New(upload.Deps{Videos: p.store, Bucket: p.s3.Bucket, Verifier: p.verifier, Logger: p.log, Registerer: p.reg})
+	uploads := upload.New(upload.Deps{
+		Videos: p.store, Bucket: p.s3.Bucket, Verifier: p.verifier, Logger: p.log, Registerer: p.reg,
+		Limits: upload.Limits{
+			MaxFileSize: int64(p.s.MaxFileSize), MaxUserBytes: int64(p.s.UserQuota), MaxOpenUploads: p.s.MaxOpenUploads,
+		},
+		StaleAfter: p.s.StaleUpload,
+	})
 	uploadURL, err := p.loopback("upload", uploads.Handler())
 	if err != nil {
 		return err
