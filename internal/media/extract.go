@@ -108,7 +108,7 @@ func extractWhole(ctx context.Context, path string, info Info, opt ExtractOption
 
 // decode runs ffmpeg and copies whole milliseconds of sound to w. An error of w is returned as it is.
 func decode(ctx context.Context, path string, info Info, opt ExtractOptions, w io.Writer) (caption.Millis, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	input, err := inputArgs(path)
 	if err != nil {
@@ -130,7 +130,7 @@ func decode(ctx context.Context, path string, info Info, opt ExtractOptions, w i
 		"-f", "s16le", "pipe:1",
 	)
 	var stderr tail
-	cmd := command(ctx, &stderr, "ffmpeg", args...)
+	cmd := command(running, &stderr, "ffmpeg", args...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return 0, fmt.Errorf("run ffmpeg: %w", err)
@@ -145,14 +145,13 @@ func decode(ctx context.Context, path string, info Info, opt ExtractOptions, w i
 		cancel(copyErr)
 	}
 	waitErr := cmd.Wait()
-	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-		return length, errUnreadable().WithCause(stderr.cause(errStalled))
-	}
-	if copyErr != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), copyErr) {
+	switch {
+	case copyErr != nil:
 		return length, copyErr
-	}
-	if ctx.Err() != nil {
-		return length, fmt.Errorf("extract: %w", context.Cause(ctx))
+	case ctx.Err() != nil:
+		return length, fmt.Errorf("extract: %w (%w)", ctx.Err(), context.Cause(ctx))
+	case running.Err() != nil:
+		return length, errUnreadable().WithCause(stderr.cause(errStalled))
 	}
 	return length, judge(length, info, opt, &stderr, waitErr)
 }

@@ -108,7 +108,7 @@ func ffprobe(ctx context.Context, path string) (out []byte, failure, err error) 
 	runErr := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return nil, nil, fmt.Errorf("probe: %w", context.Cause(ctx))
+		return nil, nil, fmt.Errorf("probe: %w (%w)", ctx.Err(), context.Cause(ctx))
 	case limited.Err() != nil:
 		return nil, stderr.cause(errors.New("ffprobe took too long")), nil
 	case runErr != nil:

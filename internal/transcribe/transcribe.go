@@ -4,8 +4,10 @@
 package transcribe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +57,7 @@ func File(ctx context.Context, path string, opt Options) (caption.Transcript, er
 	if err != nil {
 		return caption.Transcript{}, err
 	}
+	slices.SortFunc(r.results, func(a, b caption.SegmentResult) int { return cmp.Compare(a.Index, b.Index) })
 	words := Merge(r.results)
 	t := caption.Transcript{
 		Language: opt.Language, Engine: capabilities.Name, Profile: opt.Profile, Duration: length,
@@ -105,7 +108,7 @@ func (r *run) segments(ctx context.Context, path string, info media.Info, worker
 	waitErr := group.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return 0, fmt.Errorf("transcribe: %w", context.Cause(ctx))
+		return 0, fmt.Errorf("transcribe: %w (%w)", ctx.Err(), context.Cause(ctx))
 	case waitErr != nil: // the cause of an error of Extract, which the group's context ended
 		return 0, waitErr
 	case err != nil:

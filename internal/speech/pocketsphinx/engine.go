@@ -112,22 +112,21 @@ func (e *Engine) Recognize(ctx context.Context, a speech.Audio, r speech.Request
 		return speech.Result{}, err
 	}
 	defer e.calls.Done()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(e.closing, func() { cancel(errClosed) })()
+	open, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.closing, cancel)()
 
-	sound, err := read(ctx, a)
-	if err != nil {
+	words, err := e.hear(open, a)
+	switch {
+	case err == nil:
+		return speech.Result{Words: words, Language: "en-US"}, nil
+	case ctx.Err() != nil: // whatever failed then failed because of it
+		return speech.Result{}, fmt.Errorf("recognise: %w (%w)", ctx.Err(), context.Cause(ctx))
+	case open.Err() != nil:
+		return speech.Result{}, errClosed
+	default:
 		return speech.Result{}, err
 	}
-	words, err := e.recognize(ctx, sound)
-	if err != nil {
-		if ctx.Err() != nil { // whatever failed then failed because of it
-			return speech.Result{}, fmt.Errorf("recognise: %w", context.Cause(ctx))
-		}
-		return speech.Result{}, err
-	}
-	return speech.Result{Words: words, Language: "en-US"}, nil
 }
 
 // begin registers a call with Close.
@@ -141,7 +140,18 @@ func (e *Engine) begin() error {
 	return nil
 }
 
-func read(ctx context.Context, a speech.Audio) ([]byte, error) {
+func (e *Engine) hear(ctx context.Context, a speech.Audio) ([]caption.Word, error) {
+	sound, err := read(a)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return e.recognize(ctx, sound)
+}
+
+func read(a speech.Audio) ([]byte, error) {
 	f, err := a.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open audio: %w", err)
@@ -155,7 +165,7 @@ func read(ctx context.Context, a speech.Audio) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read audio: %w", err)
 	}
-	return sound, ctx.Err()
+	return sound, nil
 }
 
 // recognize spreads the utterances over the processes. A call waits for at most as many slots as there are, so that
@@ -190,7 +200,7 @@ func (e *Engine) recognize(ctx context.Context, sound []byte) ([]caption.Word, e
 }
 
 // utterance recognises one utterance, with a second process where the first one breaks.
-func (e *Engine) utterance(ctx context.Context, sound []byte, u pcm.Span) ([]caption.Word, error) {
+func (e *Engine) utterance(ctx context.Context, sound []byte, u utterance) ([]caption.Word, error) {
 	select {
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()
@@ -212,6 +222,9 @@ func (e *Engine) utterance(ctx context.Context, sound []byte, u pcm.Span) ([]cap
 			return nil, caption.Errorf(caption.KindUnavailable, "The speech engine stopped unexpectedly. Try again.").
 				WithCode("engine_failed").WithCause(err)
 		}
+	}
+	if !spoken(words, u) {
+		return nil, nil
 	}
 	return place(words, pcm.FrameTime(u.Start), pcm.FrameTime(u.End)), nil
 }

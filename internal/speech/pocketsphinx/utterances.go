@@ -1,6 +1,8 @@
 package pocketsphinx
 
 import (
+	"math"
+
 	"k8s-scalers/internal/media/pcm"
 )
 
@@ -13,10 +15,29 @@ const (
 	shortestSpeech   = 5    // anything shorter is a click
 )
 
-// cutUtterances returns the parts of the sound that hold speech, in order, each at most longestUtterance.
-func cutUtterances(sound []byte) []pcm.Span {
+// utterance is a part of the sound that may be speech.
+type utterance struct {
+	pcm.Span
+	loud int // frames of it that are no pause
+}
+
+// cutUtterances returns the parts of the sound that may be speech, in order, each at most longestUtterance.
+func cutUtterances(sound []byte) []utterance {
 	levels := pcm.Levels(sound)
-	return groups(levels, islands(levels))
+	islands := islands(levels)
+	var utterances []utterance
+	for first := 0; first < len(islands); {
+		last := lastOfUtterance(islands, first)
+		u := utterance{Span: padded(levels, islands, first, last)}
+		for _, island := range islands[first : last+1] {
+			u.loud += island.Frames()
+		}
+		if !steady(levels[u.Start:u.End]) {
+			utterances = append(utterances, u)
+		}
+		first = last + 1
+	}
+	return utterances
 }
 
 // islands returns what lies between the pauses, each no longer than an utterance may be with its padding.
@@ -42,18 +63,7 @@ func islands(levels []float32) []pcm.Span {
 	return spans
 }
 
-// groups joins neighbouring islands to utterances, for words are recognised better with others around them.
-func groups(levels []float32, islands []pcm.Span) []pcm.Span {
-	var utterances []pcm.Span
-	for first := 0; first < len(islands); {
-		last := lastOfUtterance(islands, first)
-		utterances = append(utterances, padded(levels, islands, first, last))
-		first = last + 1
-	}
-	return utterances
-}
-
-// lastOfUtterance returns which island ends the utterance that starts with the first one: the last before a long pause
+// lastOfUtterance joins neighbouring islands, for words are recognised better with others around them. It returns which island ends the utterance that starts with the first one: the last before a long pause
 // if so much fits, else the one before the longest pause in the last two thirds of what fits.
 func lastOfUtterance(islands []pcm.Span, first int) int {
 	const room = longestUtterance - 2*padding
@@ -83,4 +93,34 @@ func padded(levels []float32, islands []pcm.Span, first, last int) pcm.Span {
 		after = (islands[last+1].Start - s.End) / 2
 	}
 	return pcm.Span{Start: s.Start - min(before, padding), End: s.End + min(after, padding)}
+}
+
+// steady tells whether a sound keeps its level, as noise, hum and held chords do and speech never does: syllables rise
+// and fall by 8 dB and more (standard deviation), and by 7 dB under noise as loud as the speech. Short sounds are
+// not judged. It saves a lot of time, because the program is slowest where there is no speech.
+func steady(levels []float32) bool {
+	const shortestJudged, deviation = 200, 4.0
+	if len(levels) < shortestJudged {
+		return false
+	}
+	var sum, squares float64
+	for _, l := range levels {
+		sum += float64(l)
+		squares += float64(l) * float64(l)
+	}
+	n := float64(len(levels))
+	return math.Sqrt(max(squares/n-sum*sum/n/n, 0)) < deviation
+}
+
+// spoken tells whether what was heard in an utterance is speech. In music and noise the program hears few words, or many
+// without confidence; their product tells both. Measured: 1.5 to 2.8 for speech, up to 0.3 for music.
+func spoken(words []recognized, u utterance) bool {
+	const enough = 0.5 // confident words a second
+	var confidence float64
+	for _, w := range words {
+		if clean(w.text) != "" {
+			confidence += w.confidence
+		}
+	}
+	return confidence >= enough*pcm.FrameTime(u.loud).Seconds()
 }
