@@ -134,7 +134,7 @@ func (m *wrapper) report(r *http.Request, rec *recorder, took time.Duration) {
 	m.metrics.observe(route, r.Method, status, took)
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route),
-		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Duration("duration", took),
+		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
 	if rec.facts.user != "" {
 		attrs = append(attrs, slog.String("user_id", rec.facts.user))

@@ -138,7 +138,7 @@ func TestAccessLogAndMetrics(t *testing.T) {
 	require.InDelta(t, 5, l["bytes"], 0)
 	require.Equal(t, "alice", l["user_id"])
 	require.Equal(t, id, l["request_id"])
-	require.Contains(t, l, "duration")
+	require.Contains(t, l, "duration_ms")
 }
 
 func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {

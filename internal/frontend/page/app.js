@@ -249,7 +249,7 @@ async function result(view) {
 
 function transcript(view, track) {
   $('cues').replaceChildren(...Array.from(track.cues, (cue) => {
-    if (cue.line === 'auto') cue.line = -2 - cue.text.split('\n').length; // above the controls of the player
+    if (cue.line === 'auto') cue.line = -4 - cue.text.split('\n').length; // above the controls of the player
     const line = element('button', { className: 'plain' },
       element('time', { textContent: clock(cue.startTime) }), element('span', { textContent: cue.getCueAsHTML().textContent }));
     line.addEventListener('click', () => { view.video.currentTime = cue.startTime + 0.01; });
