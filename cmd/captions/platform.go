@@ -134,15 +134,15 @@ func (p *platform) backends() (err error) {
 		return err
 	}
 	p.closing("queue", p.queue)
-	// Leases are kept alive for as long as tasks may run.
-	p.app.GoStages("queue", func(_, hard context.Context) error { return p.queue.Run(hard) })
+	// Leases are kept alive, and the bucket is there, for as long as tasks may run.
+	p.app.GoLast("queue", p.queue.Run)
 	if p.shared, err = backend.OpenShared(p.ctx, "memory:"); err != nil {
 		return err
 	}
 	if p.s3, err = backend.NewEmbeddedS3(p.ctx, filepath.Join(p.s.DataDir, "s3"), bucket, p.log); err != nil {
 		return err
 	}
-	p.app.GoStages("s3", func(_, hard context.Context) error { return p.s3.Run(hard) })
+	p.app.GoLast("s3", p.s3.Run)
 	p.app.Go("bucket", func(ctx context.Context) error {
 		if err := p.s3.Bucket.Ensure(ctx); err != nil {
 			return err

@@ -25,12 +25,20 @@ type Serve struct {
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error."`
 	LogFormat string `env:"LOG_FORMAT" help:"text or json. Default: text on a terminal, json elsewhere."`
 
-	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"Addresses or CIDR ranges of reverse proxies in front, whose X-Forwarded headers are believed; separated by commas."`
-
+	Gateway
 	Uploads
 	Worker
 	Captions
 	PocketSphinx
+}
+
+// Gateway are the settings of gateway-service.
+type Gateway struct {
+	TrustedProxies             []string `env:"TRUSTED_PROXIES" help:"Addresses or CIDR ranges of reverse proxies in front, whose X-Forwarded headers are believed; separated by commas."`
+	RequestsPerMinute          int      `env:"REQUESTS_PER_MINUTE" envDefault:"1200" help:"How many requests one user may make. -1 means any number."`
+	AnonymousRequestsPerMinute int      `env:"ANONYMOUS_REQUESTS_PER_MINUTE" envDefault:"300" help:"How many requests without a token one address may make. -1 means any number."`
+	StreamsPerUser             int      `env:"STREAMS_PER_USER" envDefault:"50" help:"How many WebSockets one user may have open."`
+	StreamsPerAddress          int      `env:"STREAMS_PER_ADDRESS" envDefault:"500" help:"How many WebSockets opened with tickets one address may have."`
 }
 
 // Uploads are the settings of upload-service.
@@ -74,12 +82,35 @@ func Load(v any) error {
 	var all []string
 	if agg, ok := errors.AsType[env.AggregateError](err); ok {
 		for _, e := range agg.Errors {
-			all = append(all, e.Error())
+			all = append(all, mistake(e, reflect.TypeOf(v).Elem()))
 		}
 	} else {
 		all = []string{err.Error()}
 	}
 	return caption.Errorf(caption.KindInvalid, "The settings are wrong:\n  - %s\nSee docs/configuration.md.", strings.Join(all, "\n  - ")).WithCode("bad_settings")
+}
+
+// mistake says what is wrong with a setting by the name that the user knows.
+func mistake(err error, settings reflect.Type) string {
+	pe, ok := errors.AsType[env.ParseError](err)
+	if !ok {
+		return err.Error()
+	}
+	field, ok := settings.FieldByName(pe.Name)
+	if !ok {
+		return err.Error()
+	}
+	name := prefix + field.Tag.Get("env")
+	want := pe.Err.Error()
+	switch field.Type.Kind() {
+	case reflect.Int:
+		want = "it must be a whole number"
+	case reflect.Int64:
+		if field.Type == reflect.TypeFor[time.Duration]() {
+			want = "it must be a time such as 30s, 1m30s or 12h"
+		}
+	}
+	return fmt.Sprintf("%s=%s: %s", name, os.Getenv(name), want)
 }
 
 // Normalise fills in the settings whose default depends on the machine.
