@@ -27,7 +27,7 @@ run: setup-run build ## Caption videos in the browser: http://localhost:8080, al
 
 .PHONY: build
 build: ## Build bin/captions
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/captions ./cmd/captions
+	go build -ldflags '$(LDFLAGS)' -o bin/captions ./cmd/captions
 
 .PHONY: test
 test: setup-test ## Run every test, with all the set-up that they need
