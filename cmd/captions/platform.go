@@ -173,7 +173,10 @@ func (p *platform) loopback(name string, h http.Handler) (*url.URL, error) {
 }
 
 func (p *platform) services() error {
-	authService, err := auth.New(auth.Deps{Accounts: p.accounts, Limiter: p.shared.Limiter, Logger: p.log, Registerer: p.reg})
+	authService, err := auth.New(auth.Deps{
+		Accounts: p.accounts, Limiter: p.shared.Limiter, Logger: p.log, Registerer: p.reg,
+		ClientAddr: func(r *http.Request) string { return httpapi.ClientAddr(r).String() },
+	})
 	if err != nil {
 		return err
 	}

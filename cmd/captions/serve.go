@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"golang.org/x/term"
@@ -53,6 +54,7 @@ func (c serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	slog.SetDefault(log) // for libraries, and for errors that are rendered where no logger is at hand
 	p, err := newPlatform(e.ctx, s, log)
 	if err != nil {
 		return err

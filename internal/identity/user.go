@@ -61,6 +61,7 @@ func Require(v Verifier, next http.Handler) http.Handler {
 		if err != nil {
 			return err
 		}
+		httpapi.NoteUser(r.Context(), u.ID)
 		next.ServeHTTP(w, r.WithContext(WithUser(r.Context(), u)))
 		return nil
 	})
