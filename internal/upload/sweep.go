@@ -120,5 +120,5 @@ func (s *Service) failed(ctx context.Context, message, id string, err error) {
 		return
 	}
 	s.faults.Inc()
-	s.d.Logger.WarnContext(ctx, "sweep: "+message, "upload_id", id, "error", err)
+	s.d.Logger.WarnContext(ctx, "the sweep could not do all; it will try again", "what", message, "upload_id", id, "error", err)
 }

@@ -2,6 +2,7 @@ package embeddeds3
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,9 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 )
 
@@ -20,22 +23,69 @@ import (
 // content before the file gets its name, and the name before it returns.
 type durable struct {
 	*posix.Posix
+	meta    meta.MetadataStorer
 	root    string // of the buckets
 	sidecar string // of the attributes; empty where the files have them
 }
 
 func (d *durable) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	out, err := d.Posix.PutObjectWithPostFunc(ctx, in, (*os.File).Sync)
+	out, err := d.PutObjectWithPostFunc(ctx, in, whole(in.ContentLength))
 	if err == nil {
 		err = d.syncName(*in.Bucket, *in.Key)
 	}
-	return out, err //nolint:wrapcheck // versitygw makes responses of its own errors.
+	return out, refusal(err)
+}
+
+// whole returns what is done with a file before it gets its name: it must be complete, and on the disk. versitygw takes the end of a broken
+// connection for the end of the body, and has given the file its full size before, so that the rest would be zeros.
+func whole(size *int64) func(*os.File) error {
+	return func(f *os.File) error {
+		at, err := f.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return fmt.Errorf("look how much was written: %w", err)
+		}
+		if size == nil && at != 0 || size != nil && at != *size {
+			return errTruncated
+		}
+		return f.Sync() //nolint:wrapcheck // The caller does.
+	}
+}
+
+// errTruncated says that a body ended before its announced length.
+var errTruncated = errors.New("the body was cut off")
+
+// refusal makes a response of errTruncated; versitygw would call anything else an error of its own.
+func refusal(err error) error {
+	if errors.Is(err, errTruncated) {
+		return s3err.GetAPIError(s3err.ErrIncompleteBody)
+	}
+	return err
 }
 
 // UploadPart makes parts durable too. Otherwise a part could be listed after a power cut with its size but zeros for its content, and
 // be made part of an object.
 func (d *durable) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
-	return d.Posix.UploadPartWithPostFunc(ctx, in, (*os.File).Sync) //nolint:wrapcheck // as above
+	out, err := d.UploadPartWithPostFunc(ctx, in, whole(in.ContentLength))
+	if err != nil {
+		return out, refusal(err)
+	}
+	folder := multipartFolder(*in.Key)
+	if _, err := d.meta.RetrieveAttribute(nil, *in.Bucket, folder, nameAttribute); errors.Is(err, meta.ErrNoSuchKey) {
+		// The upload was aborted while this part was being sent, and storing it has made its folder anew, where nobody would find it.
+		if err := os.RemoveAll(filepath.Join(d.root, *in.Bucket, folder)); err != nil {
+			return nil, fmt.Errorf("remove part of an aborted upload: %w", err)
+		}
+		return nil, s3err.GetNoSuchUploadErr(*in.UploadId)
+	}
+	return out, nil
+}
+
+// nameAttribute is the attribute by which versitygw knows whose parts a folder holds.
+const nameAttribute = "objname"
+
+// multipartFolder is where versitygw keeps the parts of uploads of a key, from the bucket on.
+func multipartFolder(key string) string {
+	return filepath.Join(posix.MetaTmpMultipartDir, fmt.Sprintf("%x", sha256.Sum256([]byte(key))))
 }
 
 func (d *durable) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
@@ -43,7 +93,7 @@ func (d *durable) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMu
 	if in.MultipartUpload != nil {
 		left = len(in.MultipartUpload.Parts)
 	}
-	out, version, err := d.Posix.CompleteMultipartUploadWithCopy(ctx, in, func(from, to *os.File) (bool, error) {
+	out, version, err := d.CompleteMultipartUploadWithCopy(ctx, in, func(from, to *os.File) (bool, error) {
 		// The parts are removed as soon as the object has its name, so it must be on the disk before.
 		err := appendFile(from, to)
 		if left--; err == nil && left == 0 {
@@ -54,7 +104,7 @@ func (d *durable) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMu
 	if err == nil {
 		err = d.syncName(*in.Bucket, *in.Key)
 	}
-	return out, version, err //nolint:wrapcheck // as above
+	return out, version, err //nolint:wrapcheck // versitygw makes responses of its own errors.
 }
 
 // appendFile copies one file to the end of another, in the kernel. versitygw copies again what failed, so a failure leaves nothing.

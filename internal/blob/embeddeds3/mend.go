@@ -60,6 +60,12 @@ func (m mender) bucketFolder() error {
 			continue
 		}
 		folder := filepath.Join(posix.MetaTmpMultipartDir, key.Name())
+		if _, err := m.meta.RetrieveAttribute(nil, m.bucket, folder, nameAttribute); errors.Is(err, meta.ErrNoSuchKey) {
+			if err := os.RemoveAll(filepath.Join(m.dir, folder)); err != nil { // parts that nobody can find any more
+				return fmt.Errorf("remove parts without an upload: %w", err)
+			}
+			continue
+		}
 		if err := m.removeFiles(folder); err != nil { // parts that were being written
 			return err
 		}

@@ -105,22 +105,22 @@ func New(c Config) (*Server, error) {
 		}
 		c.AccessKey, c.SecretKey = keys.AccessKey, keys.SecretKey
 	}
-	meta, sidecar, err := metadata(c.Dir, c.Logger)
+	attributes, sidecar, err := metadata(c.Dir, c.Logger)
 	if err != nil {
 		return nil, err
 	}
 	options := posix.PosixOpts{CopyObjectThreshold: 5 << 30, SideCarDir: sidecar}
 	options.SetNewDirPerm(0o700)
 	options.SetNewFilePerm(0o600)
-	files, err := posix.New(root, meta, options)
+	files, err := posix.New(root, attributes, options)
 	if err != nil {
 		return nil, fmt.Errorf("open the storage's folder: %w", err)
 	}
-	if err := mend(root, meta, c.Logger); err != nil {
+	if err := mend(root, attributes, c.Logger); err != nil {
 		files.Shutdown()
 		return nil, fmt.Errorf("mend the storage's folder: %w", err)
 	}
-	s := &Server{c: c, backend: &durable{Posix: files, root: root, sidecar: sidecar},
+	s := &Server{c: c, backend: &durable{Posix: files, meta: attributes, root: root, sidecar: sidecar},
 		listens: make(chan struct{}), ready: make(chan struct{}), ended: make(chan struct{})}
 	if s.socket, s.socketDir, err = socketPath(c.Dir); err != nil {
 		files.Shutdown()
@@ -197,8 +197,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}()
 	select {
-	case <-s.listens:
-	case <-ctx.Done():
+	case <-s.listens: // at once, or not at all
 	case err := <-done:
 		return fmt.Errorf("serve the storage: %w", cmp.Or(err, errEnded))
 	}
