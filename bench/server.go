@@ -146,6 +146,9 @@ func (s *server) signUp(ctx context.Context, n int) (*user, error) {
 
 // at moves a user to another server over the same data.
 func (u *user) at(s *server) *user {
+	u.session.mu.Lock()
+	u.session.s.Server = s.base
+	u.session.mu.Unlock()
 	return &user{session: u.session, api: &client.Client{Base: s.base, Sessions: u.session, HTTP: u.api.HTTP}}
 }
 
