@@ -175,6 +175,10 @@ func (s *Server) Run(ctx context.Context) error {
 			_ = os.RemoveAll(s.socketDir) // It lies in the folder of temporary files.
 		}
 	}()
+	if ctx.Err() != nil {
+		s.backend.Shutdown()
+		return nil
+	}
 	ports := []string{s.socket}
 	if s.c.Listen != "" {
 		ports = append(ports, s.c.Listen)
@@ -201,13 +205,12 @@ func (s *Server) Run(ctx context.Context) error {
 	case err := <-done:
 		return fmt.Errorf("serve the storage: %w", cmp.Or(err, errEnded))
 	}
-	if ctx.Err() == nil {
-		if err := s.takeOver(ctx); err != nil {
-			stop()
-			return errors.Join(err, <-done)
-		}
-		close(s.ready)
+	// Until it has answered a first request the server cannot be stopped either.
+	if err := s.takeOver(serving); err != nil {
+		stop()
+		return errors.Join(err, <-done)
 	}
+	close(s.ready)
 	select {
 	case <-ctx.Done():
 	case err := <-done:
