@@ -74,6 +74,12 @@ func run(args []string) int {
 		return exitUsage
 	}
 	kongplete.Complete(parser)
+	if len(args) == 0 {
+		if kctx, err := kong.Trace(parser, nil); err == nil {
+			_ = kctx.PrintUsage(false) // The exit code says enough.
+		}
+		return exitUsage
+	}
 	kctx, err := parser.Parse(args)
 	if err != nil {
 		var pe *kong.ParseError
