@@ -98,6 +98,9 @@ func (s *Service) saveTranscript(w http.ResponseWriter, r *http.Request, u ident
 	if err := httpapi.ReadJSON(r, &req, maxTranscript); err != nil {
 		return err
 	}
+	if req.Cues == nil { // A forgotten field must not delete everything.
+		return caption.Errorf(caption.KindInvalid, "Send all captions as the list cues. An empty list deletes them.").WithCode("bad_cues")
+	}
 	if err := subtitle.Check(req.Cues); err != nil {
 		return err
 	}
@@ -113,9 +116,6 @@ func (s *Service) saveTranscript(w http.ResponseWriter, r *http.Request, u ident
 		t.Original = t.Cues
 	}
 	t.Cues = req.Cues
-	if t.Cues == nil {
-		t.Cues = []caption.Cue{}
-	}
 	if slices.Equal(t.Cues, t.Original) { // reverted to the engine's version
 		t.Original = nil
 	}
