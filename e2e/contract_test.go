@@ -80,7 +80,8 @@ const (
 	strict rules = iota
 	// hostile requests are wrong on purpose; only their responses are checked.
 	hostile
-	// unrouted requests are wrong on purpose, and for addresses that the document does not have; the response must be a problem.
+	// unrouted requests are wrong on purpose, and for addresses that the document does not have; the response must be a
+	// problem, or lead to the right spelling of the address.
 	unrouted
 )
 
@@ -112,7 +113,9 @@ func (ct *checkedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		_ = r.Body.Close() // It is read to its end.
 		r = r.Clone(r.Context())
-		r.Body = io.NopCloser(bytes.NewReader(sent))
+		if r.Body = io.NopCloser(bytes.NewReader(sent)); len(sent) == 0 {
+			r.Body = http.NoBody
+		}
 	}
 	res, err := ct.next.RoundTrip(r)
 	if err != nil {
@@ -156,7 +159,7 @@ func (c *contract) check(how rules, r *http.Request, sent []byte, res *http.Resp
 		}
 	}
 	if how == unrouted {
-		if res.StatusCode < 400 {
+		if res.StatusCode < 300 {
 			return fmt.Errorf("no error: %.200s", got)
 		}
 		return nil

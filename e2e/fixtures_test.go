@@ -15,6 +15,7 @@ import (
 const (
 	talkText  = "The children walked along the river in the morning. They found an old wooden boat under the bridge."
 	shortText = "The train leaves the station at seven in the evening."
+	tinyText  = "Good evening."
 	longText  = "A farmer opened the gate and led the horses to the field. It was a cold day in winter, and the ground was hard. " +
 		"After lunch the family went to the market. They bought bread, butter and a basket of apples. " +
 		"In the evening the teacher read a story to the students. Everyone listened until the lights went out. " +
@@ -24,7 +25,8 @@ const (
 
 var (
 	talkWords  = []string{"children", "river", "morning", "wooden", "bridge"}
-	shortWords = []string{"train", "station", "evening"}
+	shortWords = []string{"train", "evening"} // after every codec
+	tinyWords  = []string{"evening"}
 	longWords  = []string{"horses", "winter", "market", "teacher", "morning", "street"}
 )
 
@@ -36,13 +38,14 @@ type fixtures struct {
 	files map[string]string // by name
 }
 
-// recipes say how a fixture is made by ffmpeg of others; talk.wav, short.wav and long.wav are spoken by flite.
+// recipes say how a fixture is made by ffmpeg of others; those in spoken are made by flite.
 var recipes = map[string]struct {
 	of   string // fixture that is the first input; empty: none
 	args []string
 }{
 	"talk.mp4":    {"talk.wav", []string{"-f", "lavfi", "-i", testPicture, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"}},
 	"short.mp4":   {"short.wav", []string{"-f", "lavfi", "-i", testPicture, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"}},
+	"tiny.mp4":    {"tiny.wav", []string{"-f", "lavfi", "-i", testPicture, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"}},
 	"long.mp4":    {"long.wav", []string{"-f", "lavfi", "-i", testPicture, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"}},
 	"short.mov":   {"short.wav", []string{"-f", "lavfi", "-i", testPicture, "-shortest", "-c:v", "mpeg4", "-c:a", "pcm_s16le"}},
 	"short.mkv":   {"short.wav", []string{"-f", "lavfi", "-i", testPicture, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "libvorbis"}},
@@ -63,7 +66,7 @@ var recipes = map[string]struct {
 
 const testPicture = "testsrc=size=160x120:rate=10"
 
-var spoken = map[string]string{"talk.wav": talkText, "short.wav": shortText, "long.wav": longText}
+var spoken = map[string]string{"talk.wav": talkText, "short.wav": shortText, "tiny.wav": tinyText, "long.wav": longText}
 
 // file returns the path of a fixture, and makes it where it is the first to ask.
 func (f *fixtures) file(t testing.TB, name string) string {

@@ -54,7 +54,7 @@ func hostilePresigned(t *testing.T, e *Env) {
 		"another upload":  set("uploadId", otherURL.Query().Get("uploadId")),
 		"a whole object":  func(_ *url.URL, q url.Values) { q.Del("uploadId"); q.Del("partNumber") },
 		"somebody else":   set("X-Amz-Credential", "somebody/20260101/us-east-1/s3/aws4_request"),
-		"fewer headers":   set("X-Amz-SignedHeaders", "host;x"),
+		"fewer headers":   set("X-Amz-SignedHeaders", "host"),
 		"other algorithm": set("X-Amz-Algorithm", "NONE"),
 	}
 	for name, change := range attacks {
@@ -96,8 +96,8 @@ func hostilePresigned(t *testing.T, e *Env) {
 	ada.do("GET", "/api/v1/uploads/"+up.ID, nil).is(http.StatusOK).into(&now)
 	require.Equal(t, http.StatusOK, bare(t, ada, "GET", now.MediaURL))
 	for name, change := range attacks {
-		if name == "another part" || name == "another upload" || name == "a whole object" {
-			continue // The address of a video has no parts.
+		if name == "another part" || name == "another upload" || name == "a whole object" || name == "fewer headers" {
+			continue // The address of a video has no parts, and no header but one.
 		}
 		got := bare(t, ada, "GET", changed(now.MediaURL, change))
 		require.GreaterOrEqual(t, got, 300, name)
@@ -166,6 +166,10 @@ func hostilePaths(t *testing.T, e *Env) {
 			{"GET", "/api/v1/uploads/%s"}, {"DELETE", "/api/v1/uploads/%s"},
 		} {
 			r := ada.do(route.method, fmt.Sprintf(route.path, id), nil, unroutable)
+			if r.Status == http.StatusTemporaryRedirect { // to the same address without its dots
+				require.Regexp(t, `^/api/v1(/[a-z]*)*$`, r.Header.Get("Location"), r.what)
+				continue
+			}
 			require.Contains(t, []int{http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed}, r.Status, "%s: %s", r.what, r.Body)
 			require.Empty(t, r.Header.Get("X-Evil"))
 		}

@@ -25,7 +25,7 @@ var killSettings = map[string]string{"WORKERS": "1", "MAX_ATTEMPTS": "100"}
 // must be done, once, and each kill may cost the one task that was being worked on.
 func killAtRandomMoments(t *testing.T, e *Env) {
 	ada := e.user(t)
-	up := ada.upload("short.mp4", e.Fixtures.bytes(t, "short.mp4"))
+	up := ada.upload("tiny.mp4", e.Fixtures.bytes(t, "tiny.mp4"))
 	const jobs, kills = 50, 10
 	submit := func(i int) (*response, error) {
 		return ada.try("POST", "/api/v1/captions", map[string]any{"upload_id": up.ID}, header("Idempotency-Key", fmt.Sprint("job ", i)))
@@ -70,9 +70,11 @@ func killAtRandomMoments(t *testing.T, e *Env) {
 		tr := ada.processed(j.ID)
 		require.Equal(t, 1, tr.Version, "job %s was processed twice", j.ID)
 		require.Equal(t, *j.Segments, j.SegmentsDone)
-		says(t, tr.Cues, shortWords)
+		says(t, tr.Cues, tinyWords)
 	}
-	require.LessOrEqual(t, redone(e.Tasks(t)), kills, "more than one task was redone for a kill")
+	again := redone(e.Tasks(t))
+	t.Logf("%d kills cost %d tasks", kills, again)
+	require.LessOrEqual(t, again, kills, "more than one task was redone for a kill")
 }
 
 // redone counts how often tasks were handled again.
@@ -97,7 +99,7 @@ func redone(records []TaskRecord) int {
 func stopInTheMiddle(t *testing.T, e *Env) {
 	ada := e.user(t)
 	up := ada.upload("long.mp4", e.Fixtures.bytes(t, "long.mp4"))
-	first, second := ada.caption(up.ID, nil), ada.caption(up.ID, nil)
+	first, second := ada.caption(up.ID, nil), ada.caption(ada.upload("tiny.mp4", e.Fixtures.bytes(t, "tiny.mp4")).ID, nil)
 	f, ctx, ticket := follower{contract: e.contract}, within(t), ada.ticket(first.ID)
 	var status websocket.StatusCode
 	var g errgroup.Group
@@ -112,10 +114,10 @@ func stopInTheMiddle(t *testing.T, e *Env) {
 		require.Equal(t, websocket.StatusGoingAway, status, "clients are to connect again")
 	}
 	e.Start(t)
-	for _, j := range []job{first, second} {
-		tr := ada.processed(j.ID)
+	for j, words := range map[string][]string{first.ID: longWords, second.ID: tinyWords} {
+		tr := ada.processed(j)
 		require.Equal(t, 1, tr.Version)
-		says(t, tr.Cues, longWords)
+		says(t, tr.Cues, words)
 	}
 	require.Zero(t, redone(e.Tasks(t)), "an interruption counted as a failed attempt")
 }
