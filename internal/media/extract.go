@@ -88,8 +88,10 @@ func extractWhole(ctx context.Context, path string, info Info, opt ExtractOption
 	if err != nil {
 		return 0, fmt.Errorf("make a file for the sound: %w", err)
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
+	defer func() {
+		_ = f.Close() // It is closed already, unless something failed before.
+		_ = os.Remove(f.Name())
+	}()
 	if _, err := f.Write(pcm.Header(0)); err != nil {
 		return 0, fmt.Errorf("write sound: %w", err)
 	}
@@ -164,7 +166,7 @@ func copySound(w io.Writer, r io.Reader, watchdog *time.Timer, opt ExtractOption
 	var total int64
 	for {
 		watchdog.Reset(stall)
-		n, err := io.ReadFull(r, buf)
+		n, end := io.ReadFull(r, buf)
 		watchdog.Stop()
 		n = n / pcm.BytesPerMilli * pcm.BytesPerMilli // a full buffer is whole; only the very end is cut
 		if n > 0 {
@@ -179,7 +181,7 @@ func copySound(w io.Writer, r io.Reader, watchdog *time.Timer, opt ExtractOption
 				opt.Progress(pcm.Duration(total))
 			}
 		}
-		if err != nil { // the end; how ffmpeg ended tells the rest
+		if end != nil { // How ffmpeg ended tells the rest.
 			return pcm.Duration(total), nil
 		}
 	}

@@ -141,7 +141,7 @@ func readHead(path string) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("open media file: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // It was only read.
 	stat, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("open media file: %w", err)

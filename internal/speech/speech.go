@@ -108,7 +108,7 @@ func AudioFile(path string) (Audio, error) {
 	if err != nil {
 		return Audio{}, fmt.Errorf("open audio: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // It was only read.
 	stat, err := f.Stat()
 	if err != nil {
 		return Audio{}, fmt.Errorf("open audio: %w", err)

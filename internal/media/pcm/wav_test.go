@@ -24,7 +24,7 @@ func TestWAV(t *testing.T) {
 		require.True(t, bytes.Equal(sound, got))
 	}
 	// Other chunks, of odd sizes too, may stand before the sound, and others after it.
-	file := append(pcm.Header(4)[:36:36], "LIST\x03\x00\x00\x00abc\x00data\x04\x00\x00\x00soundLIST"...)
+	file := []byte(string(pcm.Header(4)[:36]) + "LIST\x03\x00\x00\x00abc\x00data\x04\x00\x00\x00soundLIST")
 	got, err := pcm.ReadAll(bytes.NewReader(file))
 	require.NoError(t, err)
 	require.Equal(t, "soun", string(got))

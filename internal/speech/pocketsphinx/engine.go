@@ -156,7 +156,7 @@ func read(a speech.Audio) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open audio: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // It was only read.
 	sound, err := pcm.ReadAll(f)
 	switch {
 	case errors.Is(err, pcm.ErrWAV):
@@ -217,6 +217,9 @@ func (e *Engine) utterance(ctx context.Context, sound []byte, u utterance) ([]ca
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if e.closing.Err() != nil {
+			return nil, errClosed
+		}
 		e.deps.Logger.WarnContext(ctx, "a pocketsphinx process failed", "attempt", attempt, "error", err)
 		if attempt == 2 {
 			return nil, caption.Errorf(caption.KindUnavailable, "The speech engine stopped unexpectedly. Try again.").
@@ -253,7 +256,7 @@ func (e *Engine) take() (*process, error) {
 		p.expiry.Stop()
 		return p, nil
 	}
-	return start(e.deps)
+	return start(e.closing, e.deps)
 }
 
 func (e *Engine) keep(p *process) {

@@ -55,7 +55,7 @@ func TestMissing(t *testing.T) {
 func script(t *testing.T, body string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program")
-	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+body), 0o700)) //nolint:gosec // it is to be run
+	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+body), 0o700))
 	return file
 }
 

@@ -38,18 +38,18 @@ type process struct {
 	expiry *time.Timer // set while the process is idle
 }
 
-// start starts a process; it does not wait until the model is loaded.
-func start(d Deps) (_ *process, err error) {
+// start starts a process that lives at most until ctx ends; it does not wait until the model is loaded.
+func start(ctx context.Context, d Deps) (_ *process, err error) {
 	p := &process{}
 	if p.folder, err = os.MkdirTemp(d.TempDir, "pocketsphinx-"); err != nil {
 		return nil, fmt.Errorf("make a folder for utterances: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(p.folder)
+			_ = os.RemoveAll(p.folder) // The first error says more.
 		}
 	}()
-	p.cmd = exec.Command(d.Program,
+	p.cmd = exec.CommandContext(ctx, d.Program,
 		"-adcin", "yes", "-adchdr", "0", "-cepdir", p.folder, "-cepext", ".raw",
 		// Without this the times of words leave out pauses.
 		"-remove_silence", "no",
@@ -67,11 +67,10 @@ func start(d Deps) (_ *process, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("run pocketsphinx: %w", err)
 	}
-	defer theirs.Close() // then reading ends when the process does
+	defer func() { _ = theirs.Close() }() // Then reading ends when the process does.
 	p.cmd.Stdout = theirs
 	if err := p.cmd.Start(); err != nil {
-		output.Close()
-		p.names.Close()
+		_ = output.Close()
 		return nil, fmt.Errorf("run pocketsphinx: %w", err)
 	}
 	p.output, p.lines = output, bufio.NewReaderSize(output, 64<<10)
@@ -153,11 +152,10 @@ func (p *process) line() (string, error) {
 
 // stop ends the process, whatever it does, and removes its folder. It may be called again.
 func (p *process) stop() {
-	p.names.Close()
-	_ = p.cmd.Process.Kill() // may have ended already
-	_ = p.cmd.Wait()         // its state says what is to be said
-	p.output.Close()
-	os.RemoveAll(p.folder)
+	_ = p.cmd.Process.Kill() // It may have ended already.
+	_ = p.cmd.Wait()         // Its state says what is to be said. This closes the pipe to it, too.
+	_ = p.output.Close()
+	_ = os.RemoveAll(p.folder)
 }
 
 // explain adds to the error of a stopped process how it ended and what it said last.

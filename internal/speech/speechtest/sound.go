@@ -55,14 +55,14 @@ func Sound(d caption.Millis, wave func(at float64) float64) []byte {
 	sound := make([]byte, 0, pcm.Bytes(d))
 	for i := range int(pcm.Bytes(d)) / pcm.BytesPerSample {
 		v := int16(math.Round(math.MaxInt16 * min(1, max(-1, wave(float64(i)/pcm.Rate)))))
-		sound = append(sound, byte(v), byte(uint16(v)>>8)) //nolint:gosec // the bytes of the sample
+		sound = append(sound, byte(v), byte(uint16(v)>>8))
 	}
 	return sound
 }
 
 // Noise returns white noise of an amplitude from 0 to 1, the same each time.
 func Noise(d caption.Millis, amplitude float64) []byte {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable on purpose
+	r := rand.New(rand.NewPCG(1, 2))
 	return Sound(d, func(float64) float64 { return amplitude * (2*r.Float64() - 1) })
 }
 
@@ -73,7 +73,7 @@ func Music(d caption.Millis) map[string][]byte {
 		return math.Pow(2, float64(int(at*perSecond)%steps*semitones)/12)
 	}
 	fade := func(at, perSecond, speed float64) float64 { return math.Exp(-speed * math.Mod(at, 1/perSecond)) }
-	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // repeatable on purpose
+	r := rand.New(rand.NewPCG(3, 4))
 	drums := func(at float64) float64 {
 		return 0.6*sine(math.Mod(at, 0.5), 60)*fade(at, 2, 15) + 0.3*(r.Float64()-0.5)*fade(at+0.25, 2, 30)
 	}

@@ -121,7 +121,7 @@ func (e Engine) noSpeech(t *testing.T) {
 		"nothing": nil, "one sample": {1, 0}, "silence": Silence(20000), "quiet noise": Noise(5000, 0.001), "noise": Noise(5000, 0.2),
 		"click": Join(Silence(1000), Noise(10, 0.9), Silence(1000)),
 	}
-	for name, music := range Music(6000) {
+	for name, music := range Music(4000) {
 		sounds[name] = Join(Silence(1000), music)
 	}
 	for name, sound := range sounds {
@@ -271,7 +271,7 @@ func children(t *testing.T) []int {
 		if err != nil { // the thread has ended
 			continue
 		}
-		for _, f := range strings.Fields(string(b)) {
+		for f := range strings.FieldsSeq(string(b)) {
 			id, err := strconv.Atoi(f)
 			require.NoError(t, err)
 			ids = append(ids, id)
