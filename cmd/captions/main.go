@@ -82,8 +82,7 @@ func run(args []string) int {
 	}
 	kctx, err := parser.Parse(args)
 	if err != nil {
-		var pe *kong.ParseError
-		if errors.As(err, &pe) {
+		if pe, ok := errors.AsType[*kong.ParseError](err); ok {
 			fmt.Fprintf(os.Stderr, "captions: %v\nSee: %s --help\n", err, strings.TrimSpace("captions "+commandOf(pe)))
 			return exitUsage
 		}

@@ -127,11 +127,13 @@ func TestWebSocketEndsWithTheJobAndWithItsDeletion(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := f.job("user-a")
-			ws, _, err := websocket.Dial(t.Context(), f.url+"/api/v1/captions/"+j.ID+"/events",
+			ws, _, err := websocket.Dial(t.Context(), //nolint:bodyclose // After an upgrade the body is the connection, which is closed below.
+				f.url+"/api/v1/captions/"+j.ID+"/events",
 				&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer user-a"}}})
 			require.NoError(t, err)
 			_, _, err = ws.Read(t.Context())
 			require.NoError(t, err)
+			defer func() { _ = ws.CloseNow() }() // The server has closed it.
 			c.end(j.ID)
 			_, b, err := ws.Read(t.Context())
 			require.NoError(t, err)

@@ -79,6 +79,6 @@ func (s *Service) failDead(ctx context.Context) {
 
 func (s *Service) sweepFailed(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
-		s.Logger.WarnContext(ctx, "sweep: could not "+what, "error", err)
+		s.Logger.WarnContext(ctx, "the sweep will try again", "doing", what, "error", err)
 	}
 }

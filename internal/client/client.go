@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -86,9 +87,7 @@ func (c *Client) once(ctx context.Context, q request, token string, out any) err
 	if err != nil {
 		return fmt.Errorf("make request: %w", err)
 	}
-	for k, v := range q.header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, q.header)
 	if q.body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -120,8 +119,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
 	return caption.Errorf(caption.KindUnavailable, "%s cannot be reached (%s). Is the server running? Start one with: captions serve", c.Base, err).WithCode("unreachable")

@@ -32,8 +32,8 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, s.Normalise())
 	require.Equal(t, "localhost:8080", s.Addr)
 	require.Equal(t, "/somewhere/captions", s.DataDir)
-	require.Equal(t, runtime.GOMAXPROCS(0), s.Worker.Workers)
-	require.Equal(t, 2*s.Worker.Workers, s.Window)
+	require.Equal(t, runtime.GOMAXPROCS(0), s.Workers)
+	require.Equal(t, 2*s.Workers, s.Window)
 	require.Equal(t, Bytes(20<<30), s.MaxFileSize)
 	require.Equal(t, time.Minute, s.SegmentLength)
 }

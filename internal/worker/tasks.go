@@ -119,7 +119,7 @@ func (w *Worker) prepare(ctx context.Context, t caption.Task) error {
 		if err := w.cut(ctx, t, j); err != nil {
 			return err
 		}
-	} else if j, err = w.update(ctx, t, func(j *caption.Job) error {
+	} else if _, err = w.update(ctx, t, func(j *caption.Job) error {
 		j.State, j.Enqueued, j.TranscribeT, j.DoneAtStart = caption.Transcribing, true, w.Now(), j.Done
 		return nil
 	}); err != nil {
