@@ -50,6 +50,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	messages messageCache
+	buried   map[string]bool // dead letters whose jobs have failed; Run's own
 
 	accepted    prometheus.Counter
 	republished prometheus.Counter
@@ -66,7 +67,7 @@ func New(d Deps) *Service {
 	}
 	f := promauto.With(d.Registerer)
 	return &Service{
-		Deps: d,
+		Deps: d, buried: map[string]bool{},
 		accepted: f.NewCounter(prometheus.CounterOpts{Name: "captions_jobs_accepted_total",
 			Help: "Caption jobs that were stored."}),
 		republished: f.NewCounter(prometheus.CounterOpts{Name: "captions_jobs_republished_total",

@@ -12,6 +12,8 @@ const (
 	// patience is how long a request may take between storing a job and recording that the queue has it.
 	patience   = 10 * time.Second
 	sweepBatch = 100
+	// deadBatch is how many dead letters are looked at: they stay until an operator retries or drops them.
+	deadBatch = 1000
 )
 
 // Run publishes jobs whose first task the queue never confirmed, and fails the jobs of dead letters. It returns when
@@ -48,12 +50,15 @@ func (s *Service) republish(ctx context.Context) {
 
 // failDead fails the jobs whose task was given up, for example because it killed its worker each time.
 func (s *Service) failDead(ctx context.Context) {
-	dead, err := s.DeadLetters.DeadLetters(ctx, sweepBatch)
+	dead, err := s.DeadLetters.DeadLetters(ctx, deadBatch)
 	if err != nil {
 		s.sweepFailed(ctx, "read dead letters", err)
 		return
 	}
 	for _, d := range dead {
+		if s.buried[d.ID] {
+			continue
+		}
 		var failed bool
 		j, err := s.Jobs.UpdateJob(ctx, d.Task.JobID, func(j *caption.Job) error {
 			failed = false
@@ -65,12 +70,11 @@ func (s *Service) failDead(ctx context.Context) {
 			failed = true
 			return nil
 		})
-		if err != nil {
-			if caption.KindOf(err) != caption.KindNotFound {
-				s.sweepFailed(ctx, "fail the job of a dead letter", err)
-			}
+		if err != nil && caption.KindOf(err) != caption.KindNotFound {
+			s.sweepFailed(ctx, "fail the job of a dead letter", err)
 			continue
 		}
+		s.buried[d.ID] = true
 		if failed {
 			s.publish(ctx, j)
 		}
