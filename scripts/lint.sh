@@ -12,7 +12,7 @@ check() {
 }
 
 formatting() {
-	unformatted=$(find . -name '*.go' -not -path './node_modules/*' -not -path './.cache/*' -exec gofmt -l {} +)
+	unformatted=$(find . -name '*.go' -not -path '*/node_modules/*' -exec gofmt -l {} +)
 	[ -z "$unformatted" ] || { printf 'not formatted by gofmt:\n%s\n' "$unformatted"; return 1; }
 }
 
