@@ -162,4 +162,6 @@ func (f refusal) aboutAudio() bool {
 }
 
 // aboutLanguage tells whether a bad request is one because of the language.
-func (f refusal) aboutLanguage() bool { return strings.Contains(strings.ToLower(f.message), "language") }
+func (f refusal) aboutLanguage() bool {
+	return strings.Contains(strings.ToLower(f.message), "language")
+}
