@@ -166,7 +166,8 @@ func copySound(w io.Writer, r io.Reader, watchdog *time.Timer, opt ExtractOption
 	var total int64
 	for {
 		watchdog.Reset(stall)
-		n, end := io.ReadFull(r, buf)
+		n, _ := io.ReadFull(r, buf) // How ffmpeg ended tells why it gave less.
+		ended := n < len(buf)
 		watchdog.Stop()
 		n = n / pcm.BytesPerMilli * pcm.BytesPerMilli // a full buffer is whole; only the very end is cut
 		if n > 0 {
@@ -181,7 +182,7 @@ func copySound(w io.Writer, r io.Reader, watchdog *time.Timer, opt ExtractOption
 				opt.Progress(pcm.Duration(total))
 			}
 		}
-		if end != nil { // How ffmpeg ended tells the rest.
+		if ended {
 			return pcm.Duration(total), nil
 		}
 	}

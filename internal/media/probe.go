@@ -131,6 +131,10 @@ func (l *limitedWriter) Write(p []byte) (int, error) {
 }
 
 func readHead(path string) ([]byte, error) {
+	stat, err := os.Stat(path) // Opening a pipe would wait.
+	if err == nil && !stat.Mode().IsRegular() {
+		return nil, errNotMedia().WithCause(fmt.Errorf("mode %s", stat.Mode()))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -142,13 +146,6 @@ func readHead(path string) ([]byte, error) {
 		return nil, fmt.Errorf("open media file: %w", err)
 	}
 	defer func() { _ = f.Close() }() // It was only read.
-	stat, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("open media file: %w", err)
-	}
-	if !stat.Mode().IsRegular() {
-		return nil, errNotMedia().WithCause(fmt.Errorf("mode %s", stat.Mode()))
-	}
 	head := make([]byte, 512)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -211,7 +211,7 @@ func (e *Engine) utterance(ctx context.Context, sound []byte, u utterance) ([]ca
 	var words []recognized
 	for attempt := 1; ; attempt++ {
 		var err error
-		if words, err = e.decode(ctx, raw); err == nil {
+		if words, err = e.decode(ctx, raw, attempt > 1); err == nil {
 			break
 		}
 		if ctx.Err() != nil {
@@ -232,9 +232,10 @@ func (e *Engine) utterance(ctx context.Context, sound []byte, u utterance) ([]ca
 	return place(words, pcm.FrameTime(u.Start), pcm.FrameTime(u.End)), nil
 }
 
-// decode uses a process, which it keeps for the next utterance if all went well.
-func (e *Engine) decode(ctx context.Context, raw []byte) ([]recognized, error) {
-	p, err := e.take()
+// decode uses a process, which it keeps for the next utterance if all went well. A second attempt gets a fresh one, for
+// whatever ended the first process may have ended all that were idle.
+func (e *Engine) decode(ctx context.Context, raw []byte, fresh bool) ([]recognized, error) {
+	p, err := e.take(fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -247,10 +248,10 @@ func (e *Engine) decode(ctx context.Context, raw []byte) ([]recognized, error) {
 }
 
 // take returns the idle process that was used last, or else a new one.
-func (e *Engine) take() (*process, error) {
+func (e *Engine) take(fresh bool) (*process, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if n := len(e.idle); n > 0 {
+	if n := len(e.idle); n > 0 && !fresh {
 		p := e.idle[n-1]
 		e.idle = e.idle[:n-1]
 		p.expiry.Stop()

@@ -3,6 +3,9 @@ package pocketsphinx_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,4 +104,25 @@ func TestIdleProcessesStop(t *testing.T) {
 			return err == nil && len(left) == 0
 		}, 10*time.Second, 10*time.Millisecond)
 	}
+}
+
+// Something such as the kernel, short of memory, may end processes while they are idle.
+func TestIdleProcessesThatDied(t *testing.T) {
+	mark := filepath.Join(t.TempDir(), "pids")
+	e := newEngine(t, pocketsphinx.Deps{Processes: 2, Program: script(t, "echo $$ >> "+mark+"\nexec pocketsphinx_batch \"$@\"")})
+	word := speechtest.Say(t, "rms", speechtest.Sentences[0])
+	sound := speech.AudioOf(speechtest.Join(word, speechtest.Silence(3000), word)) // two utterances for two processes
+	_, err := e.Recognize(t.Context(), sound, speech.Request{})
+	require.NoError(t, err)
+	pids, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	require.Len(t, strings.Fields(string(pids)), 2)
+	for pid := range strings.FieldsSeq(string(pids)) {
+		id, err := strconv.Atoi(pid)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(id, syscall.SIGKILL))
+	}
+	result, err := e.Recognize(t.Context(), sound, speech.Request{})
+	require.NoError(t, err)
+	require.NotEmpty(t, result.Words)
 }
