@@ -64,8 +64,8 @@ clean: ## Remove what was built; ./data stays
 setup-run:
 	@scripts/setup.sh run
 setup-test:
-	@scripts/setup.sh run test
+	@scripts/setup.sh run test services
 setup-race:
-	@scripts/setup.sh run test race
+	@scripts/setup.sh run test services race
 setup-lint:
 	@scripts/setup.sh lint

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the system packages that the named groups need and that are missing: run, test, race, lint.
+# Installs the system packages that the named groups need and that are missing: run, test, services,
+# race, lint.
 # As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
 # The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
 set -eu
@@ -8,6 +9,9 @@ model=${SETUP_MODEL:-/usr/share/pocketsphinx/model/en-us/en-us.lm.bin}
 testdata=${SETUP_TESTDATA:-/usr/share/pocketsphinx/test/data/librivox/transcription}
 debian=
 brew=
+units=
+# Servers are there, and not on the path of every user.
+PATH=$PATH:/usr/sbin
 
 # missing DEBIAN_PACKAGE BREW_FORMULA notes a package that must be installed; "-" where Homebrew has none.
 missing() {
@@ -18,6 +22,13 @@ missing() {
 # program NAME DEBIAN_PACKAGE BREW_FORMULA asks for a program on the path.
 program() {
 	command -v "$1" >/dev/null 2>&1 || missing "$2" "$3"
+}
+
+# server is program for a package that would start a server of its own name at once and at each boot. The tests start
+# their own, on other ports and folders; all they need is the files.
+server() {
+	command -v "$1" >/dev/null 2>&1 || units="$units $2.service"
+	program "$1" "$2" "$3"
 }
 
 is_mac() { [ "$(uname -s)" = Darwin ]; }
@@ -38,6 +49,10 @@ for group in "$@"; do
 		program flite flite flite
 		is_mac || [ -e "$testdata" ] || missing pocketsphinx-testdata -
 		;;
+	services)
+		server rabbitmq-server rabbitmq-server rabbitmq
+		server redis-server redis-server redis
+		;;
 	race)
 		if ! command -v "${CC:-gcc}" >/dev/null 2>&1; then
 			missing gcc gcc
@@ -46,7 +61,7 @@ for group in "$@"; do
 		;;
 	lint) program shellcheck shellcheck shellcheck ;;
 	*)
-		echo "setup: unknown group $group; the groups are run, test, race and lint" >&2
+		echo "setup: unknown group $group; the groups are run, test, services, race and lint" >&2
 		exit 2
 		;;
 	esac
@@ -79,5 +94,18 @@ echo "Installing$debian" >&2
 # packages may be known already.
 # shellcheck disable=SC2086
 $sudo apt-get -o DPkg::Lock::Timeout=300 update -qq >&2 || echo "setup: the package lists could not all be refreshed; going on" >&2
+# A masked unit cannot be started by the package's scripts; where there is no systemd, RUNLEVEL=1 says the same. Afterwards
+# the units are as an administrator finds those of a server that is installed and not wanted: known, and disabled.
+command -v systemctl >/dev/null 2>&1 || units=
 # shellcheck disable=SC2086
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $debian >&2
+[ -z "$units" ] || $sudo systemctl -q mask $units >&2
+status=0
+# shellcheck disable=SC2086
+$sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $debian >&2 || status=$?
+if [ -n "$units" ]; then
+	# shellcheck disable=SC2086
+	$sudo systemctl -q unmask $units >&2
+	# shellcheck disable=SC2086
+	$sudo systemctl -q disable $units >&2
+fi
+exit $status

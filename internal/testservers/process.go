@@ -1,0 +1,131 @@
+package testservers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// startTimeout is how long a server may take to answer; RabbitMQ takes 5 s on a machine that does nothing else.
+const startTimeout = 90 * time.Second
+
+// process is a program that runs in a process group of its own, with its output in a file.
+type process struct {
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{} // closed when it has ended
+}
+
+// start runs a program; what it says is appended to the file log.
+func start(dir, log string, env []string, name string, args ...string) (*process, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not installed; run scripts/setup.sh services: %w", name, err)
+	}
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("log of %s: %w", name, err)
+	}
+	defer func() { _ = out.Close() }() // The program has its own handle.
+	// Not bound to a context: a server outlives the call that starts it.
+	cmd := exec.CommandContext(context.Background(), path, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8"}, env...)
+	cmd.SysProcAttr = attributes()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // How it ended is told by its log.
+	}()
+	return p, nil
+}
+
+// signal sends a signal to the whole group.
+func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
+
+// kill ends the program as kill -9 does, and waits until it is gone.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// stop asks the program to end, and kills it when it does not.
+func (p *process) stop(patience time.Duration) {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+	}
+	p.kill() // also what it has left behind in its group
+}
+
+// await calls ready until it succeeds, the program ends, or patience does.
+func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s has ended: %s", p.cmd.Path, p.tail())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w: %s", p.cmd.Path, errors.Join(ctx.Err(), err), p.tail())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// tail returns the end of what the program has said.
+func (p *process) tail() []byte {
+	const size = 2000
+	log, err := os.ReadFile(p.log)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return bytes.TrimSpace(log[max(0, len(log)-size):])
+}
+
+// ask opens a connection, sends a question, and returns the first bytes of the answer.
+func ask(ctx context.Context, addr, question string) (string, error) {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }() // Nothing is written after the question.
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := conn.Write([]byte(question)); err != nil {
+		return "", err
+	}
+	answer := make([]byte, 64)
+	n, err := conn.Read(answer)
+	return string(answer[:n]), err
+}
+
+// freePorts returns n different ports that nobody listens on.
+func freePorts(n int) ([]string, error) {
+	var ports []string
+	for range n {
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer func() { _ = l.Close() }() // All stay open until the last is found, so that they differ.
+		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	return ports, nil
+}

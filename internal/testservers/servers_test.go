@@ -1,0 +1,73 @@
+package testservers_test
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"k8s-scalers/internal/testservers"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRedis(t *testing.T) {
+	r := testservers.NewRedis(t)
+	require.Equal(t, "+OK", r.Command(t, "SET", "key", "value"))
+	r.Kill()
+	requireGone(t, r.Addr)
+	require.NoError(t, r.Start(t.Context()))
+	require.Equal(t, "$-1", r.Command(t, "GET", "key"))
+	r.Stop()
+	requireGone(t, r.Addr)
+}
+
+func TestRabbitMQ(t *testing.T) {
+	r := testservers.NewRabbitMQ(t)
+	r.Kill()
+	requireGone(t, r.Addr)
+	require.NoError(t, r.Start(t.Context()))
+	r.Stop()
+	requireGone(t, r.Addr)
+}
+
+func TestFailedStartSaysWhy(t *testing.T) {
+	_, err := testservers.StartRedis(t.Context(), t.TempDir(), "--no-such-option", "1")
+	require.ErrorContains(t, err, "no-such-option")
+}
+
+func TestProxy(t *testing.T) {
+	r := testservers.NewRedis(t)
+	p := testservers.NewProxy(t, r.Addr)
+	conn, err := net.Dial("tcp", p.Addr)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	ping := func() error {
+		if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+			return err
+		}
+		answer := make([]byte, 16)
+		_, err := conn.Read(answer)
+		return err
+	}
+	require.NoError(t, ping())
+	p.Cut()
+	require.Error(t, ping())
+	conn, err = net.Dial("tcp", p.Addr)
+	require.NoError(t, err)
+	require.NoError(t, ping())
+	p.Stall(true)
+	_, err = conn.Write([]byte("QUIT\r\n"))
+	require.NoError(t, err)
+	p.Stall(false)
+	require.NoError(t, ping(), "the server has not heard the QUIT")
+	p.Refuse(true)
+	require.Error(t, ping())
+}
+
+func requireGone(t *testing.T, addr string) {
+	t.Helper()
+	_, err := net.Dial("tcp", addr)
+	require.Error(t, err)
+}
