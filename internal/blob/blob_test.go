@@ -115,7 +115,9 @@ func TestObjects(t *testing.T) {
 
 	require.Equal(t, []string{"a/1", "a/2", "b"}, keys(t, b, ""))
 	require.Equal(t, []string{"a/1", "a/2"}, keys(t, b, "a/"))
-	for range b.List(t.Context(), "") {
+	for o, err := range b.List(t.Context(), "") {
+		require.NoError(t, err)
+		require.Equal(t, "a/1", o.Key)
 		break // A reader may stop.
 	}
 
