@@ -8,14 +8,17 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 	verrors "github.com/pb33f/libopenapi-validator/errors"
+	"github.com/pb33f/libopenapi-validator/paths"
 	"github.com/pb33f/libopenapi-validator/schema_validation"
 	"github.com/pb33f/libopenapi/datamodel/high/base"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
 	"k8s-scalers/api"
 )
@@ -24,8 +27,12 @@ import (
 type contract struct {
 	exchanges validator.Validator
 	schemas   schema_validation.SchemaValidator
+	model     *v3.Document
 	message   *base.Schema // EventMessage
 	problem   *base.Schema // Problem
+
+	mu   sync.Mutex
+	used map[string]bool // ids of operations that succeeded
 }
 
 func newContract() (*contract, error) {
@@ -43,7 +50,35 @@ func newContract() (*contract, error) {
 	}
 	schemas := model.Model.Components.Schemas
 	return &contract{exchanges: v, schemas: schema_validation.NewSchemaValidator(config.WithFormatAssertions()),
-		message: schemas.GetOrZero("EventMessage").Schema(), problem: schemas.GetOrZero("Problem").Schema()}, nil
+		model: &model.Model, used: map[string]bool{}, message: schemas.GetOrZero("EventMessage").Schema(), problem: schemas.GetOrZero("Problem").Schema()}, nil
+}
+
+// note remembers the operation of a request that succeeded.
+func (c *contract) note(r *http.Request, status int) {
+	item, _, _ := paths.FindPath(r, c.model, nil)
+	if item == nil || status >= 300 {
+		return
+	}
+	if op := item.GetOperations().GetOrZero(strings.ToLower(r.Method)); op != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.used[op.OperationId] = true
+	}
+}
+
+// unused returns the operations of the document that never succeeded.
+func (c *contract) unused() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for _, item := range c.model.Paths.PathItems.FromOldest() {
+		for _, op := range item.GetOperations().FromOldest() {
+			if !c.used[op.OperationId] {
+				ids = append(ids, op.OperationId)
+			}
+		}
+	}
+	return ids
 }
 
 // checkMessage holds a message of an event stream to the document.
@@ -170,6 +205,7 @@ func (c *contract) check(how rules, r *http.Request, sent []byte, res *http.Resp
 	if sent == nil {
 		request.Body = http.NoBody
 	}
+	c.note(request, res.StatusCode)
 	if how == strict {
 		if ok, errs := c.exchanges.ValidateHttpRequestSync(request); !ok {
 			return verdict(ok, errs, "request", sent)

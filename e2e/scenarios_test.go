@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"net/http"
 	"strings"
@@ -62,7 +63,7 @@ func TestOneProcess(t *testing.T) { runScenarios(t, processes{run.binary}) }
 func runScenarios(t *testing.T, l Launcher) {
 	can, why := l.Can()
 	shared := l.Launch(t, Options{})
-	t.Run("scenarios", func(t *testing.T) { // It ends when all have, so that the shared deployment outlives them.
+	all := t.Run("scenarios", func(t *testing.T) { // It ends when all have, so that the shared deployment outlives them.
 		for _, s := range scenarios {
 			t.Run(s.Name, func(t *testing.T) {
 				t.Parallel()
@@ -77,6 +78,9 @@ func runScenarios(t *testing.T, l Launcher) {
 			})
 		}
 	})
+	if all && flag.Lookup("test.run").Value.String() == "" {
+		require.Empty(t, run.contract.unused(), "no scenario used these operations with success")
+	}
 }
 
 var users atomic.Uint32

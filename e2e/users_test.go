@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"k8s-scalers/api"
 )
 
 // twoUsers tries every route with what belongs to another user: the answer must be that for something that does not exist.
@@ -128,6 +130,7 @@ func accounts(t *testing.T, e *Env) {
 	var keys struct{ Keys []struct{ Kid string } }
 	ada.do("GET", "/.well-known/jwks.json", nil, anonymous).is(http.StatusOK).into(&keys)
 	require.NotEmpty(t, keys.Keys)
+	require.Equal(t, string(api.OpenAPI), string(ada.do("GET", "/api/v1/openapi.yaml", nil, anonymous).is(http.StatusOK).Body))
 }
 
 // cookies is the way of a browser: it never sees its refresh token.
