@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -222,12 +223,18 @@ func (d *process) logTail() string {
 }
 
 // freeAddr returns a loopback address that nobody listens on. It has to stay the same over restarts, so that addresses that
-// were given out before still work.
+// were given out before still work. So it is below the ports that the system gives to outgoing connections, one of which could
+// take it while the program is down.
 func freeAddr(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.N(12_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			require.NoError(t, l.Close())
+			return addr
+		}
+	}
+	require.FailNow(t, "no free port was found")
+	return ""
 }
 
 func mountSmallDisk(t testing.TB, dir string, size int64) {

@@ -38,6 +38,7 @@ var scenarios = []Scenario{
 	{Name: "LiveEventsHaveNoGaps", Needs: Alone, Options: Options{Settings: segmented}, Run: liveEvents},
 	{Name: "RetryRedoesOnlyWhatIsMissing", Needs: Alone, Options: Options{Settings: oneWorker}, Run: retryRedoesMissing},
 	{Name: "DiskFull", Needs: Alone | SmallDisk, Options: Options{DiskBytes: 48 << 20}, Run: diskFull},
+	{Name: "GuessingIsLimited", Needs: Alone, Options: Options{Settings: noProxy}, Run: guessingIsLimited},
 
 	{Name: "Journey", Run: journey},
 	{Name: "TwoUsers", Run: twoUsers},

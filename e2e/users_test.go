@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -131,6 +132,29 @@ func accounts(t *testing.T, e *Env) {
 	ada.do("GET", "/.well-known/jwks.json", nil, anonymous).is(http.StatusOK).into(&keys)
 	require.NotEmpty(t, keys.Keys)
 	require.Equal(t, string(api.OpenAPI), string(ada.do("GET", "/api/v1/openapi.yaml", nil, anonymous).is(http.StatusOK).Body))
+}
+
+// noProxy: what clients say about where they come from is not believed.
+var noProxy = map[string]string{"TRUSTED_PROXIES": ""}
+
+// guessingIsLimited tries passwords, each time as if from another address. Sooner or later that is refused, with the
+// right password too, while the owner's session goes on.
+func guessingIsLimited(t *testing.T, e *Env) {
+	ada := e.user(t)
+	guess := func(i int, password string) *response {
+		return ada.do("POST", "/api/v1/auth/login", map[string]any{"email": ada.email, "password": password}, anonymous,
+			header("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", i)), header("X-Real-Ip", fmt.Sprintf("192.0.2.%d", i)))
+	}
+	wrong := 0
+	for guess(wrong, fmt.Sprint("not the password ", wrong)).Status == http.StatusUnauthorized {
+		wrong++
+		require.Less(t, wrong, 100, "nobody limits the guesses")
+	}
+	limited := guess(wrong, ada.password)
+	limited.refused(http.StatusTooManyRequests, "too_many_attempts")
+	require.NotEmpty(t, limited.Header.Get("Retry-After"))
+	ada.do("GET", "/api/v1/auth/me", nil).is(http.StatusOK)
+	ada.do("POST", "/api/v1/auth/refresh", map[string]any{"refresh_token": ada.session.RefreshToken}, anonymous).is(http.StatusOK)
 }
 
 // cookies is the way of a browser: it never sees its refresh token.
