@@ -83,12 +83,15 @@ type DeadLetters interface {
 	DropDeadLetter(ctx context.Context, id string) error
 }
 
+// Unknown stands in for a figure of [QueueStats] that the queue cannot tell. It is no error: that queue never can.
+const Unknown = -1
+
 // QueueStats describes the backlog.
 type QueueStats struct {
 	Ready     int           // waiting, including those that wait for a retry
-	Taken     int           // delivered and not settled
+	Taken     int           // delivered and not settled; may be Unknown
 	Dead      int           // dead letters
-	OldestAge time.Duration // age of the oldest task that is Ready; 0 when none is
+	OldestAge time.Duration // age of the oldest task that is Ready; 0 when none is; may be Unknown
 }
 
 // QueueStatser tells the backlog. A failed read is an error, never an empty queue.

@@ -40,7 +40,7 @@ type Features struct {
 	Visibility time.Duration
 	// StrictOrder: a lone consumer gets tasks in the order of publication. Else the suite demands each task, in any order.
 	StrictOrder bool
-	// OldestAge: QueueStats tells it. Else it must be 0.
+	// OldestAge: QueueStats tells it. Else it must be [caption.Unknown].
 	OldestAge bool
 }
 
