@@ -2,13 +2,10 @@ package memevents
 
 import (
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"k8s-scalers/internal/caption"
 )
 
 // TestExpiredIsForgotten issues tickets and counts events for hours, and looks at what is still kept.
@@ -44,53 +41,4 @@ func TestBurst(t *testing.T) {
 	_, _, err := limiter.Allow(t.Context(), "one more", 5, time.Second)
 	require.NoError(t, err)
 	require.Len(t, limiter.windows, 1)
-}
-
-func TestNothingIsLeft(t *testing.T) {
-	h := NewEvents()
-	for i := range 100 {
-		_, cancel, err := h.Subscribe(t.Context(), fmt.Sprint("job", i))
-		require.NoError(t, err)
-		defer cancel()
-		for range 2 * buffer {
-			require.NoError(t, h.PublishEvent(t.Context(), caption.Event{Job: caption.Job{ID: fmt.Sprint("job", i)}}))
-		}
-	}
-	require.Empty(t, h.jobs, "those that were too slow are gone")
-}
-
-// TestSubscriberIsSmall measures what a subscriber costs here; a connection and its goroutines come on top.
-func TestSubscriberIsSmall(t *testing.T) {
-	const n = 2000
-	h := NewEvents()
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for i := range n {
-		_, cancel, err := h.Subscribe(t.Context(), fmt.Sprint("job", i))
-		require.NoError(t, err)
-		defer cancel()
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	each := int(after.HeapAlloc-before.HeapAlloc) / n
-	t.Logf("%d bytes a subscriber", each)
-	require.Less(t, each, 20_000)
-}
-
-func BenchmarkPublishTo2000(b *testing.B) {
-	h := NewEvents()
-	var all []<-chan caption.Event
-	for range 2000 {
-		events, cancel, err := h.Subscribe(b.Context(), "job")
-		require.NoError(b, err)
-		defer cancel()
-		all = append(all, events)
-	}
-	for b.Loop() {
-		require.NoError(b, h.PublishEvent(b.Context(), caption.Event{Job: caption.Job{ID: "job"}}))
-		for _, events := range all {
-			<-events
-		}
-	}
 }
