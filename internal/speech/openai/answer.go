@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -134,12 +135,7 @@ func (f refusal) String() string {
 
 // has tells whether one of the kinds is this one.
 func (f refusal) has(kind string) bool {
-	for _, k := range f.kinds {
-		if k == kind {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.kinds, kind)
 }
 
 // about tells whether the refusal is about a parameter, which servers that do not name it mention.

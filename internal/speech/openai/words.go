@@ -88,9 +88,29 @@ func (r response) punctuated(kept, removed []segment) []remote.Word {
 	if words := align(tokens, spoken); words != nil {
 		return words
 	}
-	words, err := timed(spoken) // without punctuation, but in time
-	if err != nil {
-		return nil
+	return bySegment(kept, spoken)
+}
+
+// bySegment is for answers whose text and words differ somewhere, as in "10 %" and "ten percent": the segments where they
+// are the same get their punctuation, and the others the words alone. Nil where a word has no time.
+func bySegment(kept []segment, spoken []word) []remote.Word {
+	var words []remote.Word
+	for i, s := range kept {
+		n := len(spoken)
+		if i < len(kept)-1 {
+			if n = slices.IndexFunc(spoken, func(w word) bool { return (w.Start.value+w.End.value)/2 >= s.End.value }); n < 0 {
+				n = len(spoken)
+			}
+		}
+		more := align(strings.Fields(s.Text), spoken[:n])
+		if more == nil {
+			var err error
+			if more, err = timed(spoken[:n]); err != nil {
+				return nil
+			}
+		}
+		words = append(words, more...)
+		spoken = spoken[n:]
 	}
 	return words
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -157,8 +158,7 @@ func (c *Client) post(ctx context.Context, up *upload) (Answer, error) {
 		_ = body.Close() // It was only read.
 		return Answer{}, fmt.Errorf("make request: %w", err)
 	}
-	req.Header = up.call.Header.Clone()
-	req.Header.Set("Accept", "application/json")
+	maps.Copy(req.Header, up.call.Header)
 	req.ContentLength = up.size()
 	req.GetBody = up.open // for an idle connection that the server closes just then
 
@@ -166,7 +166,7 @@ func (c *Client) post(ctx context.Context, up *upload) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // It was only read.
 	limit := int64(maxRefusal)
 	if resp.StatusCode == http.StatusOK {
 		limit = c.MaxAnswer
