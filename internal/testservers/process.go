@@ -59,8 +59,18 @@ func (p *process) kill() {
 	<-p.done
 }
 
+// suspend makes the program hang, or go on.
+func (p *process) suspend(on bool) {
+	if on {
+		p.signal(syscall.SIGSTOP)
+	} else {
+		p.signal(syscall.SIGCONT)
+	}
+}
+
 // stop asks the program to end, and kills it when it does not.
 func (p *process) stop(patience time.Duration) {
+	p.suspend(false) // A program that hangs would not hear it.
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -111,7 +121,7 @@ func ask(ctx context.Context, addr, question string) (string, error) {
 	if _, err := conn.Write([]byte(question)); err != nil {
 		return "", err
 	}
-	answer := make([]byte, 64)
+	answer := make([]byte, 4<<10)
 	n, err := conn.Read(answer)
 	return string(answer[:n]), err
 }

@@ -64,6 +64,8 @@ func StartRabbitMQ(ctx context.Context, dir string, settings ...string) (*Rabbit
 		"rabbitmq.conf":   strings.Join(conf, "\n") + "\n",
 		"enabled_plugins": "[rabbitmq_management].\n",
 		".erlang.cookie":  rand.Text(),
+		// Figures of queues, and looks at tasks that are held for too long, without half a minute in between.
+		"advanced.config": "[{rabbit, [{quorum_tick_interval, 500}, {channel_tick_interval, 500}]}].\n",
 	}
 	for name, content := range files {
 		// Only the owner may read the cookie, else Erlang refuses it.
@@ -142,6 +144,9 @@ func (r *RabbitMQ) Kill() {
 	r.p.kill()
 	r.epmd.kill()
 }
+
+// Suspend makes the server hang, with all its connections open, until it is called with false.
+func (r *RabbitMQ) Suspend(on bool) { r.p.suspend(on) }
 
 // Stop ends the server in good order.
 func (r *RabbitMQ) Stop() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,24 @@ func NewRedis(t testing.TB, args ...string) *Redis {
 	return r
 }
 
+// NewSentinel starts a Sentinel that watches the master and its replicas, for a test. It alone decides, a second after the
+// master is gone.
+func NewSentinel(t testing.TB, name string, master *Redis) *Redis {
+	t.Helper()
+	ports, err := freePorts(1)
+	require.NoError(t, err)
+	host, port, err := net.SplitHostPort(master.Addr)
+	require.NoError(t, err)
+	r := &Redis{Addr: net.JoinHostPort("127.0.0.1", ports[0]), dir: t.TempDir()}
+	conf := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %q\nsentinel monitor %s %s %s 1\n"+
+		"sentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 10000\n", ports[0], r.dir, name, host, port, name, name)
+	require.NoError(t, os.WriteFile(r.dir+"/sentinel.conf", []byte(conf), 0o600))
+	r.args = []string{r.dir + "/sentinel.conf", "--sentinel"}
+	require.NoError(t, r.Start(t.Context()))
+	t.Cleanup(r.Stop)
+	return r
+}
+
 // Start starts the server again, on the same port, after [Redis.Kill] or [Redis.Stop].
 func (r *Redis) Start(ctx context.Context) error {
 	p, err := start(r.dir, r.dir+"/redis.log", nil, "redis-server", r.args...)
@@ -52,7 +71,7 @@ func (r *Redis) Start(ctx context.Context) error {
 	r.p = p
 	err = p.await(ctx, func(ctx context.Context) error {
 		answer, err := ask(ctx, r.Addr, "PING\r\n")
-		if err == nil && !strings.HasPrefix(answer, "+PONG") {
+		if err == nil && !strings.HasPrefix(answer, "+PONG") && !strings.HasPrefix(answer, "-NOAUTH") {
 			err = fmt.Errorf("it says %q", answer)
 		}
 		return err
@@ -66,11 +85,21 @@ func (r *Redis) Start(ctx context.Context) error {
 // Kill ends the server as kill -9 does.
 func (r *Redis) Kill() { r.p.kill() }
 
+// Suspend makes the server hang, with all its connections open, until it is called with false.
+func (r *Redis) Suspend(on bool) { r.p.suspend(on) }
+
 // Stop ends the server.
 func (r *Redis) Stop() { r.p.stop(5 * time.Second) }
 
 // Command runs one command and returns the first line of the answer.
 func (r *Redis) Command(t testing.TB, words ...string) string {
+	t.Helper()
+	line, _, _ := strings.Cut(r.Answer(t, words...), "\r\n")
+	return line
+}
+
+// Answer runs one command and returns the beginning of the answer, as Redis writes it.
+func (r *Redis) Answer(t testing.TB, words ...string) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(words))
@@ -79,6 +108,5 @@ func (r *Redis) Command(t testing.TB, words ...string) string {
 	}
 	answer, err := ask(t.Context(), r.Addr, b.String())
 	require.NoError(t, err)
-	line, _, _ := strings.Cut(answer, "\r\n")
-	return line
+	return answer
 }

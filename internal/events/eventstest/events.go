@@ -34,7 +34,7 @@ func event(job string, seq int) caption.Event {
 	return caption.Event{Job: caption.Job{ID: job, Seq: int64(seq)}}
 }
 
-func subscribe(t *testing.T, e caption.Events, job string) (<-chan caption.Event, func()) {
+func subscribe(t *testing.T, e caption.Events, job string) (<-chan *caption.Event, func()) {
 	t.Helper()
 	events, cancel, err := e.Subscribe(t.Context(), job)
 	require.NoError(t, err)
@@ -43,12 +43,12 @@ func subscribe(t *testing.T, e caption.Events, job string) (<-chan caption.Event
 }
 
 // next returns the next event, which must come.
-func next(t *testing.T, events <-chan caption.Event) caption.Event {
+func next(t *testing.T, events <-chan *caption.Event) caption.Event {
 	t.Helper()
 	select {
 	case e, ok := <-events:
 		require.True(t, ok, "the channel was closed")
-		return e
+		return *e
 	case <-time.After(patience):
 		require.FailNow(t, "no event came")
 		return caption.Event{}
@@ -56,7 +56,7 @@ func next(t *testing.T, events <-chan caption.Event) caption.Event {
 }
 
 // requireClosed returns what came before the channel was closed, which it must be.
-func requireClosed(t *testing.T, events <-chan caption.Event) (seqs []int64) {
+func requireClosed(t *testing.T, events <-chan *caption.Event) (seqs []int64) {
 	t.Helper()
 	timeout := time.After(patience)
 	for {
@@ -106,7 +106,7 @@ func testOnlyItsJob(t *testing.T, e caption.Events) {
 	b2, _ := subscribe(t, e, "b")
 	publish(t, e, event("b", 1), event("a", 2), event("ab", 3), event("", 4), event("b", 5), event("*", 6), event("a", 7))
 	for _, c := range []struct {
-		events <-chan caption.Event
+		events <-chan *caption.Event
 		want   []int64
 	}{{a, []int64{2, 7}}, {b, []int64{1, 5}}, {b2, []int64{1, 5}}} {
 		for _, seq := range c.want {
@@ -207,7 +207,7 @@ func testOrderPerPublisher(t *testing.T, e caption.Events) {
 
 func testManySubscribers(t *testing.T, e caption.Events) {
 	const n, jobs = 2000, 20
-	var all []<-chan caption.Event
+	var all []<-chan *caption.Event
 	for i := range n {
 		events, _ := subscribe(t, e, fmt.Sprint("job", i%jobs))
 		all = append(all, events)

@@ -18,7 +18,7 @@ type Hub struct {
 	jobs map[string]map[*subscriber]struct{}
 }
 
-type subscriber struct{ events chan caption.Event }
+type subscriber struct{ events chan *caption.Event }
 
 // NewHub returns a hub without subscribers.
 func NewHub() *Hub { return &Hub{jobs: map[string]map[*subscriber]struct{}{}} }
@@ -30,7 +30,7 @@ func (h *Hub) Send(e caption.Event) {
 	defer h.mu.Unlock()
 	for s := range h.jobs[e.Job.ID] {
 		select {
-		case s.events <- e:
+		case s.events <- &e:
 		default:
 			h.remove(e.Job.ID, s)
 		}
@@ -38,11 +38,11 @@ func (h *Hub) Send(e caption.Event) {
 }
 
 // Subscribe subscribes to the events of a job.
-func (h *Hub) Subscribe(ctx context.Context, jobID string) (<-chan caption.Event, func(), error) {
+func (h *Hub) Subscribe(ctx context.Context, jobID string) (<-chan *caption.Event, func(), error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	s := &subscriber{events: make(chan caption.Event, buffer)}
+	s := &subscriber{events: make(chan *caption.Event, buffer)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.jobs[jobID] == nil {

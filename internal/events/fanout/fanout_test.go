@@ -25,7 +25,7 @@ func TestNothingIsLeft(t *testing.T) {
 
 func TestDropAll(t *testing.T) {
 	h := NewHub()
-	var all []<-chan caption.Event
+	var all []<-chan *caption.Event
 	for i := range 100 {
 		events, cancel, err := h.Subscribe(t.Context(), fmt.Sprint("job", i%7))
 		require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestSubscriberIsSmall(t *testing.T) {
 
 func BenchmarkSendTo2000(b *testing.B) {
 	h := NewHub()
-	var all []<-chan caption.Event
+	var all []<-chan *caption.Event
 	for range 2000 {
 		events, cancel, err := h.Subscribe(b.Context(), "job")
 		require.NoError(b, err)

@@ -22,6 +22,6 @@ func (h *Events) PublishEvent(_ context.Context, e caption.Event) error {
 }
 
 // Subscribe subscribes to the events of a job.
-func (h *Events) Subscribe(ctx context.Context, jobID string) (<-chan caption.Event, func(), error) {
+func (h *Events) Subscribe(ctx context.Context, jobID string) (<-chan *caption.Event, func(), error) {
 	return h.hub.Subscribe(ctx, jobID)
 }

@@ -33,7 +33,7 @@ func (r *Redis) PublishEvent(ctx context.Context, e caption.Event) error {
 func (r *Redis) channel() string { return r.cfg.Prefix + ":events" }
 
 // Subscribe waits until events arrive in this process, then subscribes to those of a job.
-func (r *Redis) Subscribe(ctx context.Context, jobID string) (<-chan caption.Event, func(), error) {
+func (r *Redis) Subscribe(ctx context.Context, jobID string) (<-chan *caption.Event, func(), error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	for {

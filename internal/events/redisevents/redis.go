@@ -70,12 +70,12 @@ func New(cfg Config) (*Redis, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	client, err := newClient(cfg)
+	connect, err := parseURL(cfg)
 	if err != nil {
 		return nil, err
 	}
 	return &Redis{
-		cfg: cfg, client: client, hub: fanout.NewHub(), changed: make(chan struct{}), why: errors.New("not connected yet"),
+		cfg: cfg, client: connect(), hub: fanout.NewHub(), changed: make(chan struct{}), why: errors.New("not connected yet"),
 	}, nil
 }
 
@@ -104,7 +104,8 @@ func (r *Redis) Close() error {
 
 var errClosed = errors.New("the client is closed")
 
-func newClient(cfg Config) (redis.UniversalClient, error) {
+// parseURL returns what makes the client of the kind that the URL names.
+func parseURL(cfg Config) (func() redis.UniversalClient, error) {
 	before, rest, ok := strings.Cut(cfg.URL, "://")
 	scheme, kind, _ := strings.Cut(before, "+")
 	if !ok || rest == "" || scheme != "redis" && scheme != "rediss" {
@@ -121,7 +122,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		setTimeouts(cfg.Timeout, &o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout)
 		o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-		return redis.NewClient(o), nil
+		return func() redis.UniversalClient { return redis.NewClient(o) }, nil
 	case "sentinel":
 		o, err := redis.ParseFailoverURL(plain)
 		if err != nil {
@@ -133,7 +134,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		setTimeouts(cfg.Timeout, &o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout)
 		o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 		o.TLSConfig = anyName(o.TLSConfig)
-		return redis.NewFailoverClient(o), nil
+		return func() redis.UniversalClient { return redis.NewFailoverClient(o) }, nil
 	case "cluster":
 		o, err := redis.ParseClusterURL(plain)
 		if err != nil {
@@ -143,7 +144,7 @@ func newClient(cfg Config) (redis.UniversalClient, error) {
 		o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		o.TLSConfig = anyName(o.TLSConfig)
-		return redis.NewClusterClient(o), nil
+		return func() redis.UniversalClient { return redis.NewClusterClient(o) }, nil
 	}
 	return nil, badURL("redis+%s is not known; known are redis, redis+sentinel and redis+cluster", kind)
 }
