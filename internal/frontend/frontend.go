@@ -1,19 +1,14 @@
-// Package frontend serves the web page: files that are embedded in the program, with a policy that lets the page run nothing
-// else. It knows no data; the page asks the API for that.
+// Package frontend serves the web app: files that are embedded in the program, with a policy that lets the page run nothing
+// else. It knows no data; the app asks the API for that. The app is made in the folder web, and dist is what its build gives.
 package frontend
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"mime"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -23,8 +18,8 @@ import (
 	"k8s-scalers/internal/httpapi"
 )
 
-//go:embed page
-var page embed.FS
+//go:embed dist
+var dist embed.FS
 
 // Deps are what the service needs. All of them are optional.
 type Deps struct {
@@ -38,6 +33,9 @@ type Deps struct {
 	Trusted    httpapi.Hops
 }
 
+// screens are the addresses at which the app itself answers; it looks at the address and shows the right screen.
+var screens = []string{"/{$}", "/videos/{id}", "/videos/{id}/edit"}
+
 // New returns the HTTP interface of the service.
 func New(d Deps) (http.Handler, error) {
 	csp, err := policy(d.MediaOrigins)
@@ -45,43 +43,50 @@ func New(d Deps) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	files, err := fs.ReadDir(page, "page")
-	if err != nil {
-		return nil, fmt.Errorf("read embedded page: %w", err)
-	}
-	for _, f := range files {
-		content, err := page.ReadFile(path.Join("page", f.Name()))
+	err = fs.WalkDir(dist, "dist", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := dist.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("read embedded page: %w", err)
+			return err
 		}
-		pattern := "GET /" + f.Name()
-		if f.Name() == "index.html" {
-			pattern = "GET /{$}"
+		name := strings.TrimPrefix(path, "dist/")
+		f, err := newFile(name, content, csp)
+		if err != nil {
+			return err
 		}
-		mux.Handle(pattern, file(f.Name(), content, csp))
+		if name != "index.html" {
+			mux.Handle("GET /"+name, f)
+			return nil
+		}
+		for _, screen := range screens {
+			mux.Handle("GET "+screen, f)
+		}
+		mux.Handle("GET /", elsewhere{f})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read embedded app: %w", err)
 	}
 	return httpapi.Wrap(mux, httpapi.Options{Service: "frontend", Logger: d.Logger, Registerer: d.Registerer, Now: d.Now, Trusted: d.Trusted}), nil
 }
 
-// file serves one file. Browsers ask each time whether it has changed, so that a new version of the program shows at once.
-func file(name string, content []byte, csp string) http.Handler {
-	sum := sha256.Sum256(content)
-	etag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	contentType := mime.TypeByExtension(path.Ext(name))
-	if path.Ext(name) == ".js" {
-		contentType = "text/javascript; charset=utf-8" // The table of the machine may say something else.
+// elsewhere answers at addresses where nothing is. A person who follows a stale link gets the app, which says so; whatever
+// asks for a file gets an error, because a page in its place would be taken for the file.
+type elsewhere struct{ app *file }
+
+func (e elsewhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") || strings.HasPrefix(r.URL.Path, assets) {
+		httpapi.Handler(func(http.ResponseWriter, *http.Request) error {
+			return caption.Errorf(caption.KindNotFound, "There is nothing at this address.")
+		}).ServeHTTP(w, r)
+		return
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", contentType)
-		h.Set("Content-Security-Policy", csp)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("ETag", etag)
-		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
-	})
+	e.app.notFound(w, r)
 }
 
-// policy is the Content-Security-Policy of the page. There is no unsafe-inline in it.
+// policy is the Content-Security-Policy of the app. There is no unsafe-inline in it.
 func policy(mediaOrigins []string) (string, error) {
 	for _, o := range mediaOrigins {
 		u, err := url.Parse(o)

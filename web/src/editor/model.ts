@@ -118,7 +118,8 @@ export function room(m: Model, after: number): { at: number; start: number; end:
   const before = m.cues[i];
   const next = m.cues[i + 1];
   const from = before ? before.end + m.profile.minGap : 0;
-  const to = next ? next.start - m.profile.minGap : Math.max(m.duration, from + 2000);
+  // Sound may go on after what counts as the length of the video.
+  const to = next ? next.start - m.profile.minGap : m.duration - from >= 500 ? m.duration : from + 2000;
   if (to - from < shortest) return null;
   return { at: i + 1, start: from, end: Math.min(to, from + 2000) };
 }
