@@ -210,6 +210,7 @@ func (p *platform) services() error {
 	if err != nil {
 		return err
 	}
+	p.app.OnDrain("caption", captions.Drain)
 	p.app.Go("caption", captions.Run)
 
 	w := worker.New(worker.Deps{

@@ -22,7 +22,7 @@ type Events interface {
 	// points to is shared by all who receive it and must not be changed. The channel is closed when the subscriber
 	// was too slow, or the connection to the backend broke, so that events may have been missed; subscribing anew and
 	// reading the snapshot is then right. cancel is idempotent and closes the channel.
-	Subscribe(ctx context.Context, jobID string) (events <-chan Event, cancel func(), err error)
+	Subscribe(ctx context.Context, jobID string) (events <-chan *Event, cancel func(), err error)
 }
 
 // Tickets are single-use, short-lived stand-ins for a token where a browser cannot send a header. Safe for concurrent use.

@@ -31,5 +31,5 @@ type Transcript struct {
 	Words    []Word `json:"words"`
 	Cues     []Cue  `json:"cues"`
 	// Original holds the engine's cues once a user has edited Cues; nil before.
-	Original []Cue `json:"original,omitempty"`
+	Original []Cue `json:"original,omitzero"`
 }

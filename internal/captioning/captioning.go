@@ -50,6 +50,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	messages messageCache
+	streams  streams
 	buried   map[string]bool // dead letters whose jobs have failed; Run's own
 
 	accepted    prometheus.Counter

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/httpapi"
 	"k8s-scalers/internal/identity"
@@ -43,11 +41,12 @@ func (s *Service) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		s.webSocket(w, r, id)
+		return nil
+	}
 	s.subscribers.Inc()
 	defer s.subscribers.Dec()
-	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return s.webSocket(w, r, id)
-	}
 	return s.serverSent(w, r, id)
 }
 
@@ -70,44 +69,6 @@ func (s *Service) subscriber(r *http.Request) (jobID string, err error) {
 	}
 	j, err := s.owned(r.Context(), id, u)
 	return j.ID, err
-}
-
-func (s *Service) webSocket(w http.ResponseWriter, r *http.Request, jobID string) error {
-	// No cookie authenticates this request, only a ticket or a header that another site's page cannot have, so the origin
-	// tells nothing; behind the gateway it would not equal this service's own host either.
-	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
-	if err != nil {
-		s.Logger.DebugContext(r.Context(), "websocket refused", "error", err)
-		return nil // Accept has answered.
-	}
-	defer func() { _ = c.CloseNow() }()                         // An error here means that it is closed already.
-	ctx, cancel := context.WithCancel(c.CloseRead(r.Context())) // ends when the client goes
-	defer cancel()
-	drain := httpapi.Drain(r.Context())
-	defer context.AfterFunc(drain, cancel)()
-	bounded := func(f func(context.Context) error) error {
-		wctx, done := context.WithTimeout(ctx, writeTimeout)
-		defer done()
-		return f(wctx)
-	}
-	err = s.follow(ctx, jobID, sink{
-		send: func(_ int64, msg []byte) error {
-			return bounded(func(ctx context.Context) error { return c.Write(ctx, websocket.MessageText, msg) })
-		},
-		alive: func() error { return bounded(c.Ping) },
-	})
-	switch {
-	case err == nil:
-		_ = c.Close(websocket.StatusNormalClosure, "the job has ended")
-	case drain.Err() != nil: // draining: the client reconnects elsewhere
-		_ = c.Close(websocket.StatusGoingAway, "the service restarts")
-	case caption.KindOf(err) == caption.KindNotFound:
-		_ = c.Close(websocket.StatusNormalClosure, "the job was deleted")
-	case ctx.Err() == nil:
-		s.Logger.WarnContext(ctx, "event stream broke", "job_id", jobID, "error", err)
-		_ = c.Close(websocket.StatusTryAgainLater, "try again")
-	}
-	return nil
 }
 
 func (s *Service) serverSent(w http.ResponseWriter, r *http.Request, jobID string) error {

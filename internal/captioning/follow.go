@@ -58,7 +58,7 @@ type follower struct {
 }
 
 // run catches up with the store, then follows events until the channel is closed or the job has ended.
-func (f *follower) run(ctx context.Context, events <-chan caption.Event, tick <-chan time.Time) error {
+func (f *follower) run(ctx context.Context, events <-chan *caption.Event, tick <-chan time.Time) error {
 	if err := f.catchUp(ctx); err != nil || f.ended {
 		return err
 	}
@@ -77,7 +77,7 @@ func (f *follower) run(ctx context.Context, events <-chan caption.Event, tick <-
 			if !ok {
 				return nil
 			}
-			if err := f.event(ctx, e); err != nil || f.ended {
+			if err := f.event(ctx, *e); err != nil || f.ended {
 				return err
 			}
 		}
@@ -96,8 +96,8 @@ func (f *follower) event(ctx context.Context, e caption.Event) error {
 		// The segment was stored between the two reads of catchUp, which has sent it with an older state of the job.
 		e.Segment, render = nil, renderUpdate
 	}
-	msg, err := render(f.s, e)
-	if err != nil {
+	var msg []byte
+	if err := apart(func() (err error) { msg, err = render(f.s, e); return err }); err != nil {
 		return err
 	}
 	if e.Segment != nil {
@@ -108,12 +108,19 @@ func (f *follower) event(ctx context.Context, e caption.Event) error {
 
 // catchUp sends the stored state if it is newer than what was sent.
 func (f *follower) catchUp(ctx context.Context) error {
-	j, err := f.s.Jobs.Job(ctx, f.id)
-	if err != nil {
+	var j caption.Job
+	var msg []byte
+	if err := apart(func() (err error) { j, msg, err = f.stored(ctx); return err }); err != nil || msg == nil {
 		return err
 	}
-	if j.Seq <= f.seq {
-		return nil
+	return f.deliver(j, msg)
+}
+
+// stored reads the stored state, and renders the message for it; nil where the client has it already.
+func (f *follower) stored(ctx context.Context) (caption.Job, []byte, error) {
+	j, err := f.s.Jobs.Job(ctx, f.id)
+	if err != nil || j.Seq <= f.seq {
+		return j, nil, err
 	}
 	m := Message{Type: "update", Job: f.s.view(j), Segments: []SegmentView{}}
 	if f.seq == 0 {
@@ -121,31 +128,48 @@ func (f *follower) catchUp(ctx context.Context) error {
 	}
 	// A processed job's captions are its transcript, so that its segments need not be sent.
 	if j.State != caption.Processed {
-		from := 0
-		for f.sent[from] {
-			from++
-		}
-		results, err := f.s.Segments.Segments(ctx, f.id, from)
-		if err != nil {
-			return err
-		}
-		for _, r := range results {
-			if f.sent[r.Index] {
-				continue
-			}
-			v, err := segmentView(j, r)
-			if err != nil {
-				return err
-			}
-			m.Segments = append(m.Segments, v)
-			f.sent[r.Index] = true
+		if m.Segments, err = f.unsent(ctx, j); err != nil {
+			return j, nil, err
 		}
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("render event: %w", err)
+		return j, nil, fmt.Errorf("render event: %w", err)
 	}
-	return f.deliver(j, b)
+	return j, b, nil
+}
+
+// unsent returns the stored segments that the client has not received.
+func (f *follower) unsent(ctx context.Context, j caption.Job) ([]SegmentView, error) {
+	from := 0
+	for f.sent[from] {
+		from++
+	}
+	results, err := f.s.Segments.Segments(ctx, f.id, from)
+	if err != nil {
+		return nil, err
+	}
+	views := []SegmentView{}
+	for _, r := range results {
+		if f.sent[r.Index] {
+			continue
+		}
+		v, err := segmentView(j, r)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+		f.sent[r.Index] = true
+	}
+	return views, nil
+}
+
+// apart runs f on a stack of its own, which is freed afterwards. A follower waits most of its life, and would keep the
+// stack that reading and rendering make it grow.
+func apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	return <-done
 }
 
 func (f *follower) deliver(j caption.Job, msg []byte) error {

@@ -34,7 +34,7 @@ func (l *lossy) PublishEvent(ctx context.Context, e caption.Event) error {
 	return l.Events.PublishEvent(ctx, e)
 }
 
-func (l *lossy) Subscribe(ctx context.Context, id string) (<-chan caption.Event, func(), error) {
+func (l *lossy) Subscribe(ctx context.Context, id string) (<-chan *caption.Event, func(), error) {
 	ch, cancel, err := l.Events.Subscribe(ctx, id)
 	l.mu.Lock()
 	brk := l.rnd.IntN(3) == 0

@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	// tunnelBuffer is small because every open WebSocket holds two; messages are of this order.
-	tunnelBuffer = 1 << 10
+	// The buffers are small because every open WebSocket holds both; messages of services are of this order, and clients
+	// send next to nothing.
+	bufferDown = 2 << 10
+	bufferUp   = 512
 	// writeTimeout is how long a side may take to accept bytes before it counts as gone.
 	writeTimeout = 30 * time.Second
 	// linger is how long the other direction stays open after one has ended: enough for a closing handshake.
@@ -137,8 +139,8 @@ func (t *tunnel) start(client, upstream net.Conn, idle time.Duration) {
 	if closed { // The gateway began to drain during the handshake.
 		t.close()
 	}
-	go t.copy(upstream, client)
-	go t.copy(client, upstream)
+	go t.copy(upstream, client, bufferUp)
+	go t.copy(client, upstream, bufferDown)
 }
 
 // close ends the tunnel at once.
@@ -153,8 +155,8 @@ func (t *tunnel) close() {
 }
 
 // copy sends on what src sends, until it ends.
-func (t *tunnel) copy(dst, src net.Conn) {
-	if err := t.pump(dst, src); err != nil || !t.end(dst) {
+func (t *tunnel) copy(dst, src net.Conn, buffer int) {
+	if err := t.pump(dst, src, make([]byte, buffer)); err != nil || !t.end(dst) {
 		t.close()
 	}
 	if t.copies.Add(-1) == 0 {
@@ -176,10 +178,8 @@ func (t *tunnel) end(dst net.Conn) bool {
 	return half.CloseWrite() == nil && dst.SetReadDeadline(time.Now().Add(linger)) == nil
 }
 
-// pump copies until the end of src, and returns nil then. The buffer is its own and small, because it is held while
-// nothing happens.
-func (t *tunnel) pump(dst, src net.Conn) error {
-	buf := make([]byte, tunnelBuffer)
+// pump copies by way of buf until the end of src, and returns nil then.
+func (t *tunnel) pump(dst, src net.Conn, buf []byte) error {
 	for {
 		if err := t.expect(src); err != nil {
 			return err
