@@ -18,9 +18,9 @@ import (
 	"github.com/versity/versitygw/s3response"
 )
 
-// durable is the posix backend, with everything that it acknowledges safe on the disk: versitygw leaves that to the kernel, so that
-// a power cut would lose objects, or leave files that have their size but not their content. Each method writes the
-// content before the file gets its name, and the name before it returns.
+// durable is the posix backend, with every object that it acknowledges safe on the disk: versitygw leaves that to the kernel, so that
+// a power cut would lose objects, or leave files that have their size but not their content. The content is written before
+// the file gets its name, and the name before the call returns.
 type durable struct {
 	*posix.Posix
 	meta    meta.MetadataStorer
@@ -29,26 +29,26 @@ type durable struct {
 }
 
 func (d *durable) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	out, err := d.PutObjectWithPostFunc(ctx, in, whole(in.ContentLength))
+	out, err := d.PutObjectWithPostFunc(ctx, in, func(f *os.File) error {
+		return errors.Join(whole(f, in.ContentLength), f.Sync())
+	})
 	if err == nil {
 		err = d.syncName(*in.Bucket, *in.Key)
 	}
 	return out, refusal(err)
 }
 
-// whole returns what is done with a file before it gets its name: it must be complete, and on the disk. versitygw takes the end of a broken
-// connection for the end of the body, and has given the file its full size before, so that the rest would be zeros.
-func whole(size *int64) func(*os.File) error {
-	return func(f *os.File) error {
-		at, err := f.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return fmt.Errorf("look how much was written: %w", err)
-		}
-		if size == nil && at != 0 || size != nil && at != *size {
-			return errTruncated
-		}
-		return f.Sync() //nolint:wrapcheck // The caller does.
+// whole checks that a file is complete before it gets its name. versitygw takes the end of a broken connection for the end
+// of the body, and has given the file its full size before, so that the rest would be zeros.
+func whole(f *os.File, size *int64) error {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return fmt.Errorf("look how much was written: %w", err)
 	}
+	if size == nil && at != 0 || size != nil && at != *size {
+		return errTruncated
+	}
+	return nil
 }
 
 // errTruncated says that a body ended before its announced length.
@@ -62,10 +62,10 @@ func refusal(err error) error {
 	return err
 }
 
-// UploadPart makes parts durable too. Otherwise a part could be listed after a power cut with its size but zeros for its content, and
-// be made part of an object.
+// UploadPart stores a part. Parts alone are not written to the disk at once, because they are there only until the object
+// is complete and an upload would wait for the disk twice: what a power cut has done to them, [New] finds out (see mender.verify).
 func (d *durable) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
-	out, err := d.UploadPartWithPostFunc(ctx, in, whole(in.ContentLength))
+	out, err := d.UploadPartWithPostFunc(ctx, in, func(f *os.File) error { return whole(f, in.ContentLength) })
 	if err != nil {
 		return out, refusal(err)
 	}

@@ -3,6 +3,7 @@ package embeddeds3_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -213,6 +214,40 @@ func TestMendsWhatACrashLeaves(t *testing.T) {
 		require.NoFileExists(t, gone)
 		require.NoDirExists(t, gone)
 	}
+	require.NoError(t, b.CompleteMultipart(t.Context(), "video", id, parts))
+	require.Equal(t, want, content(t, b, "video"))
+}
+
+func TestPowerCutTakesDamagedPartsOnly(t *testing.T) {
+	dir := t.TempDir()
+	s, stop := startStop(t, embeddeds3.Config{Dir: dir})
+	b := open(t, s)
+	id, want := beginUpload(t, b, "video")
+	parts := sendParts(t, s, b, "video", id, want)
+	stop()
+
+	// What a power cut leaves of a part that the kernel had not written yet: the size, but zeros.
+	found, err := filepath.Glob(filepath.Join(dir, "objects", "media", ".sgwtmp", "multipart", "*", id, "2"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	f, err := os.OpenFile(found[0], os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.Write(make([]byte, parts[1].Size))
+	require.NoError(t, errors.Join(err, f.Close()))
+
+	s, stop = startStop(t, embeddeds3.Config{Dir: dir}) // the same start of the machine: nothing is looked at
+	got, err := open(t, s).ListParts(t.Context(), "video", id)
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	stop()
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "boot"), []byte("an earlier start"), 0o600))
+	s = start(t, embeddeds3.Config{Dir: dir})
+	b = open(t, s)
+	got, err = b.ListParts(t.Context(), "video", id)
+	require.NoError(t, err)
+	require.Equal(t, parts[:1], got)
+	parts = sendParts(t, s, b, "video", id, want)
 	require.NoError(t, b.CompleteMultipart(t.Context(), "video", id, parts))
 	require.Equal(t, want, content(t, b, "video"))
 }

@@ -116,7 +116,14 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the storage's folder: %w", err)
 	}
-	if err := mend(root, attributes, c.Logger); err != nil {
+	anew, err := rebooted(c.Dir)
+	if err == nil {
+		err = mend(root, attributes, anew, c.Logger)
+	}
+	if err == nil {
+		err = noteBoot(c.Dir)
+	}
+	if err != nil {
 		files.Shutdown()
 		return nil, fmt.Errorf("mend the storage's folder: %w", err)
 	}
