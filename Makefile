@@ -34,12 +34,20 @@ test: setup-test ## Run every test, with all the set-up that they need
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
 
+.PHONY: web
+web: setup-web ## Build the web app into internal/frontend/dist, which is committed
+	scripts/web.sh build
+
+.PHONY: test-web
+test-web: setup-browser ## Test the web app: its logic, then the real program in a real browser
+	scripts/web.sh test
+
 .PHONY: race
 race: setup-race ## Run the tests of the packages under the race detector
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./internal/... ./cmd/...
 
 .PHONY: lint
-lint: setup-lint ## Check the code, its layers, its formatting, the scripts and the generated files
+lint: setup-lint setup-web ## Check the code, its layers, its formatting, the scripts and the generated files
 	scripts/lint.sh
 
 .PHONY: fuzz
@@ -60,7 +68,7 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-test setup-race setup-lint
+.PHONY: setup-run setup-test setup-race setup-lint setup-web setup-browser
 setup-run:
 	@scripts/setup.sh run
 setup-test:
@@ -69,3 +77,7 @@ setup-race:
 	@scripts/setup.sh run test services race
 setup-lint:
 	@scripts/setup.sh lint
+setup-web:
+	@scripts/setup.sh web
+setup-browser:
+	@scripts/setup.sh run test web browser

@@ -30,6 +30,7 @@ check golangci-lint "$linter" run ./...
 check modules modules
 check shellcheck shellcheck scripts/*.sh .ci/run
 check configuration-reference reference
+check web scripts/web.sh check
 
 [ -z "$failed" ] || { echo "lint: failed:$failed"; exit 1; }
 echo "lint: no issues"

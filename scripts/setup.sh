@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages that the named groups need and that are missing: run, test, services,
-# race, lint.
+# race, lint, web, browser.
 # As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
 # The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
 set -eu
@@ -60,8 +60,17 @@ for group in "$@"; do
 		fi
 		;;
 	lint) program shellcheck shellcheck shellcheck ;;
+	web)
+		# Distributions have older ones, so this is not a package to install.
+		if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null; then
+			echo "Node.js 20.19 or newer is missing. Please install it from https://nodejs.org, then try again." >&2
+			exit 1
+		fi
+		program npm npm node
+		;;
+	browser) is_mac || program "${CHROMIUM:-chromium}" chromium - ;;
 	*)
-		echo "setup: unknown group $group; the groups are run, test, services, race and lint" >&2
+		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web and browser" >&2
 		exit 2
 		;;
 	esac

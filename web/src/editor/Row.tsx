@@ -39,13 +39,14 @@ export const Row = memo(function Row(props: Props) {
       {selected ? (
         <Form {...props} />
       ) : (
-        <button type="button" className="line" onClick={() => actions.select(cue.id)} aria-label={`Edit caption ${number} at ${clock(cue.start)}: ${cue.text.replaceAll('\n', ' ')}${warnings.length ? `. ${warnings.length} to check` : ''}`} aria-current={current ? 'true' : undefined}>
+        <button type="button" className="line" onClick={() => actions.select(cue.id)} aria-current={current ? 'true' : undefined}>
+          <span className="unseen">Edit caption {number}</span>
           <time>{clock(cue.start)}</time>
           <span className="line-text">
             {cue.speaker && <span className="speaker">{cue.speaker}</span>}
             {cue.text || 'Empty'}
           </span>
-          {warnings.length > 0 && <span className="line-warning"><Icon name="warning" /></span>}
+          {warnings.length > 0 && <span className="line-warning"><Icon name="warning" /><span className="unseen">{warnings.length} to check</span></span>}
         </button>
       )}
     </li>

@@ -49,7 +49,7 @@ function Row({ v }: { v: TransferView }) {
         </span>
       </div>
       {!['done', 'cancelled', 'failed'].includes(v.stage) && <progress max={1} value={share} aria-label={`Upload of ${v.name}`} />}
-      <p className="small quiet" role={v.trouble ? 'status' : undefined}>{line(v, share)}</p>
+      <p className="small quiet" role={v.trouble || v.stage === 'done' ? 'status' : undefined}>{line(v, share)}</p>
       {v.stage === 'done' && v.jobId && <Link className="small" href={videoPath(v.jobId)}>Watch its captions appear</Link>}
     </li>
   );

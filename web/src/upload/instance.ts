@@ -1,4 +1,3 @@
-import { tell } from '../ui/toasts';
 import { libraryChanged } from '../library/useLibrary';
 import { edge, waiting } from './browser';
 import { Uploads } from './uploads';
@@ -9,10 +8,7 @@ export const uploads = new Uploads({
   waiting,
   now: () => performance.now(),
   unique: () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join(''),
-  done(view) {
-    libraryChanged();
-    tell(`“${view.name}” was uploaded. Its captions are on their way.`);
-  },
+  done: libraryChanged,
 });
 
 // A page that goes away in the middle asks first. Nothing is lost: the same file goes on later.
