@@ -60,23 +60,22 @@ func (r *Redis) Subscribe(ctx context.Context, jobID string) (<-chan *caption.Ev
 // all subscribers, because events may be missing, and connects again.
 func (r *Redis) Run(ctx context.Context) error {
 	pause := firstPause
-	for {
+	for ctx.Err() == nil && !r.isClosed() {
 		wasLive, err := r.listen(ctx)
 		r.down(err)
-		if ctx.Err() != nil || r.isClosed() {
-			return nil
-		}
 		if wasLive {
 			pause = firstPause
 		}
-		r.cfg.Logger.WarnContext(ctx, "events do not arrive from Redis; subscribing again", "pause", pause, "error", err)
+		if ctx.Err() == nil && !r.isClosed() {
+			r.cfg.Logger.WarnContext(ctx, "events do not arrive from Redis; subscribing again", "pause", pause, "error", err)
+		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(pause/2 + rand.N(pause)): // so that not all processes come at once
 		}
 		pause = min(2*pause, longestPause)
 	}
+	return nil
 }
 
 // listen has one connection, and returns the error that ended it, and whether events arrived before.

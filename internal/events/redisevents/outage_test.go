@@ -2,7 +2,6 @@ package redisevents_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -173,7 +172,7 @@ func TestClosed(t *testing.T) {
 	requireClosed(t, events)
 	_, _, err := r.Subscribe(t.Context(), "job")
 	require.Error(t, err)
-	require.False(t, errors.Is(err, context.DeadlineExceeded))
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
 }
 
 // TestForeignMessages shows that what somebody else sends on the channel does no harm.

@@ -172,9 +172,8 @@ func badURL(format string, args ...any) error {
 
 // reason is what the parser says, unless it repeats the URL, which may have a password in it.
 func reason(err error) string {
-	text := err.Error()
-	if strings.HasPrefix(text, "redis: ") {
-		return strings.TrimPrefix(text, "redis: ")
+	if text, ok := strings.CutPrefix(err.Error(), "redis: "); ok {
+		return text
 	}
 	return "it cannot be read; special characters in the password must be percent-encoded"
 }

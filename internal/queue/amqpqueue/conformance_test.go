@@ -63,14 +63,13 @@ func newPlace(t *testing.T, server *testservers.RabbitMQ) place {
 	return p
 }
 
-// url is that of the queue by way of addr, with more parameters.
-func (p place) url(addr string, params ...string) string {
-	all := append([]string{"queue=" + p.queue, "consumer_timeout=2h"}, params...)
-	return strings.Replace(p.server.URL, p.server.Addr, addr, 1) + "?" + strings.Join(all, "&")
+// url is that of the queue by way of addr.
+func (p place) url(addr string) string {
+	return strings.Replace(p.server.URL, p.server.Addr, addr, 1) + "?queue=" + p.queue + "&consumer_timeout=2h"
 }
 
 func (p place) managed(addr string) string {
-	return p.url(addr, "management="+url.QueryEscape(p.server.Management))
+	return p.url(addr) + "&management=" + url.QueryEscape(p.server.Management)
 }
 
 // process is a queue with its Run, behind a proxy of its own.
@@ -117,7 +116,7 @@ func start(t *testing.T, server *testservers.RabbitMQ, at func(addr string) stri
 
 func TestConformance(t *testing.T) {
 	server := testservers.NewRabbitMQ(t, holdLimit)
-	f := queuetest.Features{MaxAttempts: 3, Visibility: 2 * time.Second, StrictOrder: true}
+	f := queuetest.Features{MaxAttempts: 3, Visibility: 4 * time.Second, StrictOrder: true}
 	queuetest.Run(t, f, func(t *testing.T) func(*testing.T) queuetest.Process {
 		at := newPlace(t, server)
 		return func(t *testing.T) queuetest.Process {

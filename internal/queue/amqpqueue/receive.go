@@ -126,15 +126,15 @@ func (q *Queue) withdraw(c *channel, consumer string, deliveries <-chan amqp.Del
 		c.discard()
 		return
 	}
-	for m := range deliveries { // One at most; then it is closed.
-		d := q.delivery(c, m)
-		if err := d.Release(ctx); err != nil {
-			q.cfg.Logger.WarnContext(ctx, "a task that nobody waited for could not be given back; it counts as an attempt", "error", err)
-			c.discard()
-		}
+	m, ok := <-deliveries // One at most; then it is closed.
+	if !ok {
+		q.putIdle(c)
 		return
 	}
-	q.putIdle(c)
+	if err := q.delivery(c, m).Release(ctx); err != nil {
+		q.cfg.Logger.WarnContext(ctx, "a task that nobody waited for could not be given back; it counts as an attempt", "error", err)
+		c.discard()
+	}
 }
 
 // accept makes a delivery of a message, or buries it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func (a address) retryQueue(after time.Duration) string {
 
 // expiration is a pause in ms, rounded up, and at most what RabbitMQ can count.
 func expiration(after time.Duration) int64 {
-	return min((after + time.Millisecond - 1).Milliseconds(), math.MaxUint32)
+	return min((after-1).Milliseconds()+1, math.MaxUint32)
 }
 
 const (
@@ -65,9 +66,7 @@ type queue struct {
 func (q *Queue) queues() []queue {
 	quorum := func(name string, more amqp.Table) queue {
 		args := amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}
-		for k, v := range more {
-			args[k] = v
-		}
+		maps.Copy(args, more)
 		return queue{name, args}
 	}
 	// Queues that RabbitMQ itself moves messages out of: at least once, which it does only from queues that would refuse
