@@ -96,7 +96,7 @@ export async function signUp(page, email = newEmail()) {
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password', { exact: true }).fill(password);
   await page.getByRole('button', { name: 'Create account' }).click();
-  await page.getByRole('heading', { name: 'Your videos' }).waitFor();
+  await page.getByRole('heading', { name: 'Your videos', exact: true }).waitFor();
   return email;
 }
 
