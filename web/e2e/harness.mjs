@@ -122,13 +122,13 @@ function speech(name, text) {
   return path;
 }
 
-const picture = (size) => ['-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=12`];
+const picture = (size) => ['-f', 'lavfi', '-i', `gradients=size=${size}:rate=12:duration=600:seed=7:speed=0.02:c0=0x24306b:c1=0x7f6fb5:c2=0xe29a86:c3=0xffd54a:nb_colors=4`];
 const h264 = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-c:a', 'aac', '-shortest', '-movflags', '+faststart'];
 
 /** Videos that are made once and kept below build. */
 export const film = {
-  short: () => make('fox.mp4', [...picture('640x360'), '-i', speech('fox.wav', sentences.join(' ')), ...h264]),
-  long: () => make('walk.mp4', [...picture('640x360'), '-i', speech('walk.wav', Array(10).fill(sentences.join(' ')).join(' ')), ...h264]),
+  short: () => make('fox.mp4', [...picture('1280x720'), '-i', speech('fox.wav', sentences.join(' ')), ...h264]),
+  long: () => make('walk.mp4', [...picture('1280x720'), '-i', speech('walk.wav', Array(10).fill(sentences.join(' ')).join(' ')), ...h264]),
   /** About 70 MB, so that it has several parts. */
   large: () => make('large.mkv', ['-f', 'lavfi', '-i', 'nullsrc=size=640x360:rate=25,geq=random(1)*255:128:128', '-i', speech('fox.wav', sentences.join(' ')), '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le', '-t', '8']),
   silent: () => make('silent.mp4', [...picture('320x180'), '-t', '2', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p']),

@@ -19,9 +19,13 @@ export const profileNamed = (name: string): Profile => profiles.find((p) => p.na
 
 const wide = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6]/u;
 
+const characters = new Intl.Segmenter();
+const ascii = /^[ -~]*$/;
+
 /** The columns that a line takes: Chinese, Japanese and Korean characters take two. */
 export function width(line: string): number {
+  if (ascii.test(line)) return line.length;
   let n = 0;
-  for (const { segment } of new Intl.Segmenter().segment(line)) n += wide.test(segment) ? 2 : 1;
+  for (const { segment } of characters.segment(line)) n += wide.test(segment) ? 2 : 1;
   return n;
 }
