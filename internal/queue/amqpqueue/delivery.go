@@ -2,6 +2,7 @@ package amqpqueue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,7 +22,9 @@ type delivery struct {
 	m       message // as it came; attempts are those before this one
 	attempt int
 	task    caption.Task
-	lost    chan struct{}
+	// unreadable is why task is empty.
+	unreadable error
+	lost       chan struct{}
 
 	// mu is held while the delivery is being settled, so that one whose channel is gone right after that is not taken for
 	// lost.
@@ -38,6 +41,7 @@ type delivery struct {
 func (q *Queue) delivery(c *channel, from amqp.Delivery) *delivery {
 	d := &delivery{q: q, c: c, tag: from.DeliveryTag, m: read(from), lost: make(chan struct{})}
 	d.attempt = d.m.attempts + int(number(from.Headers, headerCount)) + 1
+	d.unreadable = json.Unmarshal(from.Body, &d.task)
 	c.hold(d)
 	return d
 }

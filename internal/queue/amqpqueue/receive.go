@@ -2,7 +2,6 @@ package amqpqueue
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -140,8 +139,8 @@ func (q *Queue) withdraw(c *channel, consumer string, deliveries <-chan amqp.Del
 // accept makes a delivery of a message, or buries it.
 func (q *Queue) accept(ctx context.Context, c *channel, m amqp.Delivery) (*delivery, error) {
 	d := q.delivery(c, m)
-	if err := json.Unmarshal(m.Body, &d.task); err != nil {
-		return nil, d.Bury(ctx, fmt.Sprintf("the task cannot be read: %v", err))
+	if d.unreadable != nil {
+		return nil, d.Bury(ctx, fmt.Sprintf("the task cannot be read: %v", d.unreadable))
 	}
 	if d.attempt > q.cfg.MaxAttempts {
 		// RabbitMQ counts deliveries from one queue only, so that it does not know of those before the last retry.
