@@ -9,7 +9,7 @@ import { clock, parseShift } from './time';
 export const shortcuts: [string, string][] = [
   ['Alt+↓ / Alt+↑', 'Next or previous caption'],
   ['Ctrl+Enter', 'Split at the cursor'],
-  ['Backspace at the beginning', 'Merge with the caption before'],
+  ['Backspace', 'At the beginning of the text: merge with the caption before'],
   ['Alt+M', 'Merge with the next'],
   ['Alt+N', 'Add a caption after this one'],
   ['Alt+Delete', 'Delete the caption'],
