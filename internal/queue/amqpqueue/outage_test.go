@@ -110,9 +110,14 @@ func TestOutage(t *testing.T) {
 	publish(0, 200)
 	require.Len(t, confirmed, 200)
 	for round := 1; round <= 2; round++ {
-		wg.Go(server.Kill)
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			server.Kill()
+		}()
 		publish(200*round, 200*round+5) // while it dies
 		require.Eventually(t, func() bool { return publisher.Publish(t.Context(), task(-1)) != nil }, patience, 10*time.Millisecond)
+		<-killed
 		requireDown(t, publisher.Queue)
 		require.NoError(t, server.Start(t.Context()))
 		requireUp(t, publisher.Queue)
