@@ -111,7 +111,9 @@ func (p *platform) closing(name string, c io.Closer) {
 }
 
 func (p *platform) backends() (err error) {
-	if p.engine, err = backend.Engine("", p.s.PocketSphinx, p.s.Workers, p.tmp(), p.log); err != nil {
+	if p.engine, err = backend.Engine("", p.s.PocketSphinx, backend.EngineOptions{
+		Processes: p.s.Workers, Nice: 10, TempDir: p.tmp(), Logger: p.log,
+	}); err != nil {
 		return err
 	}
 	if c, ok := p.engine.(io.Closer); ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/term"
 
@@ -53,6 +54,11 @@ func (c serveCmd) Run(e *env) error {
 	log, err := telemetry.NewLogger(e.stderr, s.LogLevel, s.LogFormat)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		// This process waits most of the time, on a machine that has other things to do: memory is dearer than the CPU time
+		// of collecting garbage more often.
+		debug.SetGCPercent(30)
 	}
 	slog.SetDefault(log) // for libraries, and for errors that are rendered where no logger is at hand
 	p, err := newPlatform(e.ctx, s, log)

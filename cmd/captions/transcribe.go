@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -57,7 +56,7 @@ func (c transcribeCmd) Run(e *env) error {
 	if err := config.Load(&settings); err != nil {
 		return err
 	}
-	engine, err := backend.Engine(c.Engine, settings, c.Jobs, "", slog.New(slog.DiscardHandler))
+	engine, err := backend.Engine(c.Engine, settings, backend.EngineOptions{Processes: c.Jobs})
 	if err != nil {
 		return err
 	}

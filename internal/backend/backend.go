@@ -91,12 +91,20 @@ func OpenShared(_ context.Context, rawURL string) (Shared, error) {
 	return Shared{memevents.NewEvents(), memevents.NewTickets(nil), memevents.NewLimiter(nil)}, nil
 }
 
+// EngineOptions are how a speech engine runs.
+type EngineOptions struct {
+	Processes int    // of engines that run here
+	Nice      int    // by how much these yield the cores to others
+	TempDir   string // empty: the system's
+	Logger    *slog.Logger
+}
+
 // Engine makes the speech engine of that name; the empty name is the default. It may implement [io.Closer].
-func Engine(name string, s config.PocketSphinx, processes int, tempDir string, log *slog.Logger) (speech.Recognizer, error) {
+func Engine(name string, s config.PocketSphinx, o EngineOptions) (speech.Recognizer, error) {
 	if name != "" && name != pocketsphinx.Name {
 		return nil, caption.Errorf(caption.KindInvalid, "There is no speech engine %q. There is: %s.", name, pocketsphinx.Name).WithCode("usage")
 	}
-	return pocketsphinx.New(pocketsphinx.Deps{Model: s.Model, Processes: processes, TempDir: tempDir, Logger: log})
+	return pocketsphinx.New(pocketsphinx.Deps{Model: s.Model, Processes: o.Processes, Nice: o.Nice, TempDir: o.TempDir, Logger: o.Logger})
 }
 
 func sqlitePath(what, rawURL string) (string, error) {

@@ -67,7 +67,7 @@ func (f *follower) run(ctx context.Context, events <-chan *caption.Event, tick <
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick:
-			if err := f.to.alive(); err != nil {
+			if err := apart(f.to.alive); err != nil {
 				return err
 			}
 			if err := f.catchUp(ctx); err != nil || f.ended {
@@ -165,7 +165,7 @@ func (f *follower) unsent(ctx context.Context, j caption.Job) ([]SegmentView, er
 }
 
 // apart runs f on a stack of its own, which is freed afterwards. A follower waits most of its life, and would keep the
-// stack that reading and rendering make it grow.
+// stack that reading, rendering and sending make it grow.
 func apart(f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -173,7 +173,7 @@ func apart(f func() error) error {
 }
 
 func (f *follower) deliver(j caption.Job, msg []byte) error {
-	if err := f.to.send(j.Seq, msg); err != nil {
+	if err := apart(func() error { return f.to.send(j.Seq, msg) }); err != nil {
 		return err
 	}
 	f.seq, f.ended = j.Seq, j.State.Ended()

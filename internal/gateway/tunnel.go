@@ -19,8 +19,8 @@ import (
 const (
 	// The buffers are small because every open WebSocket holds both; messages of services are of this order, and clients
 	// send next to nothing.
-	bufferDown = 2 << 10
-	bufferUp   = 512
+	bufferDown = 1536
+	bufferUp   = 256
 	// writeTimeout is how long a side may take to accept bytes before it counts as gone.
 	writeTimeout = 30 * time.Second
 	// linger is how long the other direction stays open after one has ended: enough for a closing handshake.

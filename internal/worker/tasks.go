@@ -175,8 +175,12 @@ func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) error {
 		return err
 	}
 	p := plan{Window: max(1, w.Window)}
+	can, segment := engine.Capabilities(), caption.MillisOf(w.SegmentLength)
+	if can.MaxDuration > 0 {
+		segment = min(segment, can.MaxDuration*3/4) // a segment can be a third longer than the aim
+	}
 	length, err := media.Extract(ctx, path, info, media.ExtractOptions{
-		Track: j.Options.AudioTrack, Segment: caption.MillisOf(w.SegmentLength), Whole: engine.Capabilities().WholeFile,
+		Track: j.Options.AudioTrack, Segment: segment, Whole: can.WholeFile,
 		MaxDuration: caption.MillisOf(w.MaxDuration), TempDir: dir,
 	}, func(s media.Segment) error {
 		p.Segments = append(p.Segments, span{s.Start, s.End})
@@ -196,7 +200,7 @@ func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) error {
 		return fmt.Errorf("store plan: %w", err)
 	}
 	_, err = w.update(ctx, t, func(j *caption.Job) error {
-		j.Segments, j.Duration, j.Engine = len(p.Segments), length, engine.Capabilities().Name
+		j.Segments, j.Duration, j.Engine = len(p.Segments), length, can.Name
 		j.Language = j.Options.Language
 		j.State, j.TranscribeT, j.DoneAtStart = caption.Transcribing, w.Now(), j.Done
 		return nil
