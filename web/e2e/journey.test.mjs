@@ -325,7 +325,7 @@ as('a second user sees nothing of the first', async ({ page }) => {
 
   // The same browser, another account: nothing of the first is left on the page.
   await page.goto('/');
-  await page.locator('.card').waitFor();
+  await page.locator('.card:not(.ghost)').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await signUp(page);
   await page.getByText('Drop your first video here').waitFor();

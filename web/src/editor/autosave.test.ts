@@ -153,6 +153,24 @@ describe('two editors', () => {
     expect(kind(a)).toBe('conflict');
   });
 
+  it('an answer that was asked for before a save and comes after it changes nothing', async () => {
+    const a = open();
+    let answer!: (v: Version) => void;
+    const old = shelf.current();
+    const load = shelf.load;
+    shelf.load = () => new Promise((resolve) => (answer = resolve));
+    const looked = a.look();
+    a.change(cue('newer'));
+    await a.flush();
+    answer(old);
+    expect(await looked).toBeNull();
+    shelf.load = load;
+    a.change(cue('newest'));
+    await a.flush();
+    expect(shelf.cues).toEqual(cue('newest'));
+    expect(kind(a)).toBe('saved');
+  });
+
   it('a lost answer to our own save is no conflict', async () => {
     const a = open();
     let lost = true;

@@ -46,6 +46,7 @@ export class Autosave {
   #timer: number | undefined;
   #running: Promise<void> | undefined;
   #failures = 0;
+  #looking = false;
   #closed = false;
 
   constructor(
@@ -78,9 +79,17 @@ export class Autosave {
 
   /** Looks whether somebody else has stored a version. Tells it if nothing here is unsaved; else it is a conflict. */
   async look(): Promise<Version | null> {
-    if (this.#running || this.#state.get().kind === 'conflict') return null;
-    const theirs = await this.store.load();
-    if (this.#running || theirs.etag === this.version.etag) return null;
+    if (this.#looking || this.#running || this.#state.get().kind === 'conflict') return null;
+    const before = this.version;
+    this.#looking = true;
+    let theirs: Version;
+    try {
+      theirs = await this.store.load();
+    } finally {
+      this.#looking = false;
+    }
+    // What was asked for before a save may answer after it, and is older than what is here then.
+    if (this.#closed || this.#running || this.version !== before || theirs.etag === before.etag) return null;
     if (this.#dirty()) {
       this.#meet(theirs);
       return null;
