@@ -221,8 +221,9 @@ as('a token that has expired is renewed without a word; a session that has ended
   assert.ok(renewals.length >= 1);
 
   await context.clearCookies();
-  await page.clock.fastForward('20:00');
+  // Typed, and not saved yet when the token runs out.
   await textarea(page).fill('Not lost.');
+  await page.clock.fastForward('20:00');
   const dialog = page.getByRole('dialog', { name: 'Your session has ended' });
   await dialog.waitFor();
   await dialog.getByText(email).waitFor();
