@@ -192,7 +192,7 @@ type Hit struct {
 	Text  string `json:"text"`
 }
 
-// ErrUnchanged, returned by the function given to UpdateJob, says that nothing is to be stored.
+// ErrUnchanged says that nothing is to be stored. The function given to UpdateJob returns it.
 var ErrUnchanged = Errorf(KindConflict, "nothing to change")
 
 // JobPrefix is the prefix of the keys of everything in the bucket that belongs to a job.

@@ -186,7 +186,7 @@ func noteBoot(dir string) error {
 	if err != nil {
 		return nil //nolint:nilerr // Not every system has it.
 	}
-	if err := os.WriteFile(filepath.Join(dir, bootFile), now, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, bootFile), now, 0o600); err != nil { //nolint:gosec // The folder is a setting of the operator.
 		return fmt.Errorf("note that the storage is in use: %w", err)
 	}
 	return nil
