@@ -55,6 +55,7 @@ as('from a file to captions: upload, watch, find, correct, download, delete', as
   // The captions are a real text track of the video, and clicking one plays from there.
   await page.locator('.line').nth(1).click();
   await page.locator('.line[aria-current="true"]').waitFor();
+  await page.waitForFunction(() => document.querySelector('video').textTracks[0].activeCues.length === 1);
   const playing = await page.evaluate(() => {
     const v = document.querySelector('video');
     const [track] = v.textTracks;
