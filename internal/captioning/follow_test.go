@@ -37,10 +37,10 @@ func (l *lossy) PublishEvent(ctx context.Context, e caption.Event) error {
 func (l *lossy) Subscribe(ctx context.Context, id string) (<-chan *caption.Event, func(), error) {
 	ch, cancel, err := l.Events.Subscribe(ctx, id)
 	l.mu.Lock()
-	brk := l.rnd.IntN(3) == 0
+	brk, after := l.rnd.IntN(3) == 0, time.Duration(l.rnd.IntN(20))*time.Millisecond
 	l.mu.Unlock()
 	if brk {
-		time.AfterFunc(time.Duration(l.rnd.IntN(20))*time.Millisecond, cancel)
+		time.AfterFunc(after, cancel)
 	}
 	return ch, cancel, err
 }
