@@ -3,11 +3,15 @@ module k8s-scalers/windtunnel
 go 1.26.8
 
 require (
+	github.com/google/go-cmp v0.7.0
+	github.com/stretchr/testify v1.12.1
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
 	k8s.io/kubernetes v1.37.2
 )
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
 
 // k8s.io/kubernetes names its staging modules by version 0.0.0; these are the ones it was released with.
 replace (
