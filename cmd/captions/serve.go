@@ -7,8 +7,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	"golang.org/x/term"
-
 	"k8s-scalers/internal/config"
 	"k8s-scalers/internal/telemetry"
 )
@@ -44,12 +42,6 @@ func (c serveCmd) Run(e *env) error {
 	}
 	if err := s.Normalise(); err != nil {
 		return err
-	}
-	if s.LogFormat == "" {
-		s.LogFormat = "json"
-		if term.IsTerminal(int(os.Stderr.Fd())) {
-			s.LogFormat = "text"
-		}
 	}
 	log, err := telemetry.NewLogger(e.stderr, s.LogLevel, s.LogFormat)
 	if err != nil {

@@ -104,7 +104,7 @@ func Engine(name string, s config.PocketSphinx, o EngineOptions) (speech.Recogni
 	if name != "" && name != pocketsphinx.Name {
 		return nil, caption.Errorf(caption.KindInvalid, "There is no speech engine %q. There is: %s.", name, pocketsphinx.Name).WithCode("usage")
 	}
-	return pocketsphinx.New(pocketsphinx.Deps{Model: s.Model, Processes: o.Processes, Nice: o.Nice, TempDir: o.TempDir, Logger: o.Logger})
+	return pocketsphinx.New(pocketsphinx.Deps{Model: s.PocketSphinxModel, Processes: o.Processes, Nice: o.Nice, TempDir: o.TempDir, Logger: o.Logger})
 }
 
 func sqlitePath(what, rawURL string) (string, error) {
