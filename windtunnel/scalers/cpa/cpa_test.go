@@ -135,6 +135,8 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		size := cpa.Size{Nodes: nodes, Cores: cores, SchedulableNodes: nodes, SchedulableCores: cores}
-		require.Equal(t, policy.Replicas(size), policy.Replicas(size))
+		again, err := cpa.Parse(map[string]string{mode: text})
+		require.NoError(t, err)
+		require.Equal(t, policy.Replicas(size), again.Replicas(size), "the same text means the same")
 	})
 }

@@ -37,7 +37,7 @@ func Parse(data map[string]string) (Policy, error) {
 			return nil, fmt.Errorf("not a supported control mode: %v", mode)
 		}
 		if err != nil {
-			err = fmt.Errorf("Error syncing configMap with controller: error parsing %s params: %w", mode, err) //nolint:staticcheck,revive // the original's words
+			err = fmt.Errorf("Error syncing configMap with controller: error parsing %s params: %w", mode, err) //nolint:staticcheck // the original's words
 		}
 	}
 	if err != nil {
