@@ -18,6 +18,9 @@ formatting() {
 
 modules() { go mod verify >/dev/null && go mod tidy -diff; }
 
+# The stand-in for MongoDB is a module of its own.
+standin() { (cd internal/testservers/ferretdb && go vet . && go mod tidy -diff); }
+
 reference() {
 	go run ./cmd/captions config-reference | cmp - docs/configuration.md ||
 		{ echo "docs/configuration.md is not what the code says; run: make generate"; return 1; }
@@ -28,6 +31,7 @@ check gofmt formatting
 check vet go vet ./...
 check golangci-lint "$linter" run ./...
 check modules modules
+check ferretdb standin
 check shellcheck shellcheck scripts/*.sh .ci/run
 check configuration-reference reference
 check web scripts/web.sh check

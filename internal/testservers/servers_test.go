@@ -32,6 +32,16 @@ func TestRabbitMQ(t *testing.T) {
 	requireGone(t, r.Addr)
 }
 
+func TestMongoDB(t *testing.T) {
+	m := testservers.NewMongoDB(t)
+	require.Equal(t, "mongodb://"+m.Addr+"/captions", m.URL("captions"))
+	m.Kill()
+	requireGone(t, m.Addr)
+	require.NoError(t, m.Start(t.Context()))
+	m.Stop()
+	requireGone(t, m.Addr)
+}
+
 func TestFailedStartSaysWhy(t *testing.T) {
 	_, err := testservers.StartRedis(t.Context(), t.TempDir(), "--no-such-option", "1")
 	require.ErrorContains(t, err, "no-such-option")
