@@ -30,17 +30,20 @@ type Video struct {
 	PartSize    int64  // bytes; every part but the last has this size
 	// Fingerprint is the client's own mark of the file, by which it finds an unfinished upload again; may be empty.
 	Fingerprint string
+	// Version grows by one with each stored change, from 1.
+	Version int
 }
 
 // Videos stores videos. Implementations are safe for concurrent use. Errors: [KindNotFound] for an unknown id.
 type Videos interface {
-	// PutVideo inserts v, or replaces the video of that id.
+	// PutVideo stores v with the version v.Version+1 if the stored version is v.Version (0: there is none). Else
+	// [KindPrecondition]: somebody has changed it since v was read.
 	PutVideo(ctx context.Context, v Video) error
 	Video(ctx context.Context, id string) (Video, error)
 	// ListVideos returns videos that match q, newest first.
 	ListVideos(ctx context.Context, q VideoQuery) ([]Video, error)
-	// DeleteVideo removes the record; an unknown id is no error.
-	DeleteVideo(ctx context.Context, id string) error
+	// DeleteVideo removes the record if its version is v.Version; else [KindPrecondition]. An unknown id is no error.
+	DeleteVideo(ctx context.Context, v Video) error
 }
 
 // VideoReader is the part of [Videos] that caption-service and the workers need.

@@ -109,10 +109,11 @@ func (s *Service) store(ctx context.Context, v caption.Video) error {
 	if err := s.d.Videos.PutVideo(ctx, v); err != nil {
 		return err
 	}
+	v.Version++
 	if err := s.checkQuota(ctx, v); err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
-		if del := s.d.Videos.DeleteVideo(undo, v.ID); del != nil {
+		if del := s.d.Videos.DeleteVideo(undo, v); del != nil {
 			s.d.Logger.WarnContext(ctx, "refused upload not deleted; the sweep will", "upload_id", v.ID, "error", del)
 		}
 		return err

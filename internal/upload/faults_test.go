@@ -57,3 +57,26 @@ func (v *forgetful) PutVideo(ctx context.Context, video caption.Video) error {
 	}
 	return v.Videos.PutVideo(ctx, video)
 }
+
+// overtaken lets somebody else do something right before its next write, as another replica may.
+type overtaken struct {
+	caption.Videos
+
+	by atomic.Pointer[func()]
+}
+
+func (v *overtaken) overtake() {
+	if by := v.by.Swap(nil); by != nil {
+		(*by)()
+	}
+}
+
+func (v *overtaken) PutVideo(ctx context.Context, video caption.Video) error {
+	v.overtake()
+	return v.Videos.PutVideo(ctx, video)
+}
+
+func (v *overtaken) DeleteVideo(ctx context.Context, video caption.Video) error {
+	v.overtake()
+	return v.Videos.DeleteVideo(ctx, video)
+}

@@ -138,20 +138,26 @@ func (s *Service) delete(w http.ResponseWriter, r *http.Request, u identity.User
 	return nil
 }
 
-// remove removes everything of an upload. The lock of the upload is held.
+// remove removes everything of an upload. The lock of the upload is held. Where another replica completes it at the same time
+// the record has changed, and everything is done again.
 func (s *Service) remove(ctx context.Context, v caption.Video, event string) error {
+	if err := s.removeFromBucket(ctx, v); err != nil {
+		return err
+	}
+	if err := s.d.Videos.DeleteVideo(ctx, v); err != nil {
+		return err
+	}
+	s.uploads.WithLabelValues(event).Inc()
+	return nil
+}
+
+// removeFromBucket removes what the bucket has of an upload.
+func (s *Service) removeFromBucket(ctx context.Context, v caption.Video) error {
 	if v.State == caption.VideoUploading {
 		if err := s.d.Bucket.AbortMultipart(ctx, v.Key, v.MultipartID); err != nil {
 			return err
 		}
 	}
 	// Of an upload that is not complete by its record there may be an object too, if the record could not be written.
-	if err := s.d.Bucket.Delete(ctx, v.Key); err != nil {
-		return err
-	}
-	if err := s.d.Videos.DeleteVideo(ctx, v.ID); err != nil {
-		return err
-	}
-	s.uploads.WithLabelValues(event).Inc()
-	return nil
+	return s.d.Bucket.Delete(ctx, v.Key)
 }

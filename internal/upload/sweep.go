@@ -67,7 +67,15 @@ func (s *Service) reap(ctx context.Context, id string, before time.Time) error {
 		_, err := s.finish(ctx, v)
 		return err
 	}
-	if err := s.remove(ctx, v, "stale"); err != nil {
+	// The record goes first: a client that has just come back to another replica has changed it, and then keeps the upload. What
+	// cannot be removed from the bucket now is an orphan, which the sweep removes later.
+	if err := s.d.Videos.DeleteVideo(ctx, v); caption.KindOf(err) == caption.KindPrecondition {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	s.uploads.WithLabelValues("stale").Inc()
+	if err := s.removeFromBucket(ctx, v); err != nil {
 		return err
 	}
 	s.d.Logger.InfoContext(ctx, "stale upload removed", "upload_id", id, "touched", v.Touched)

@@ -179,7 +179,11 @@ func (s *Service) owned(ctx context.Context, id string, u identity.User) (captio
 	return v, nil
 }
 
-// change runs f with the upload of that id, if u owns it, while nobody else in this process changes it.
+// maxTries is how often a change is tried that another replica comes in between of.
+const maxTries = 5
+
+// change runs f with the upload of that id, if u owns it, while nobody else in this process changes it. Where another replica
+// has changed it meanwhile, so that f's own change was refused, f runs again; so it must be such as can be run twice.
 func (s *Service) change(ctx context.Context, id string, u identity.User, f func(v caption.Video) error) error {
 	if _, err := s.owned(ctx, id, u); err != nil { // before it can wait for another user's
 		return err
@@ -189,9 +193,13 @@ func (s *Service) change(ctx context.Context, id string, u identity.User, f func
 		return err
 	}
 	defer unlock()
-	v, err := s.owned(ctx, id, u)
-	if err != nil {
-		return err
+	for try := 1; ; try++ {
+		v, err := s.owned(ctx, id, u)
+		if err != nil {
+			return err
+		}
+		if err = f(v); caption.KindOf(err) != caption.KindPrecondition || try == maxTries {
+			return err
+		}
 	}
-	return f(v)
 }

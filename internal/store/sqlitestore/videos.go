@@ -9,12 +9,12 @@ import (
 	"k8s-scalers/internal/caption"
 )
 
-const videoColumns = `id, owner, name, size, state, created, touched, object_key, multipart_id, part_size, fingerprint`
+const videoColumns = `id, owner, name, size, state, created, touched, object_key, multipart_id, part_size, fingerprint, version`
 
 func scanVideo(scan func(...any) error) (caption.Video, error) {
 	var v caption.Video
 	var created, touched int64
-	err := scan(&v.ID, &v.Owner, &v.Name, &v.Size, &v.State, &created, &touched, &v.Key, &v.MultipartID, &v.PartSize, &v.Fingerprint)
+	err := scan(&v.ID, &v.Owner, &v.Name, &v.Size, &v.State, &created, &touched, &v.Key, &v.MultipartID, &v.PartSize, &v.Fingerprint, &v.Version)
 	v.Created, v.Touched = fromMillis(created), fromMillis(touched)
 	return v, err
 }
@@ -22,17 +22,37 @@ func scanVideo(scan func(...any) error) (caption.Video, error) {
 // PutVideo stores a video.
 func (s *Store) PutVideo(ctx context.Context, v caption.Video) error {
 	return s.write(ctx, "store a video", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `insert or replace into video (`+videoColumns+`) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			v.ID, v.Owner, v.Name, v.Size, v.State, millis(v.Created), millis(v.Touched), v.Key, v.MultipartID, v.PartSize, v.Fingerprint)
+		if err := checkVersion(ctx, tx, v, noVideo()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `insert or replace into video (`+videoColumns+`) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			v.ID, v.Owner, v.Name, v.Size, v.State, millis(v.Created), millis(v.Touched), v.Key, v.MultipartID, v.PartSize, v.Fingerprint, v.Version+1)
 		return err
 	})
 }
+
+// checkVersion tells whether v is what is stored. missing is the answer where it was stored once, and is not any more.
+func checkVersion(ctx context.Context, tx *sql.Tx, v caption.Video, missing error) error {
+	var version int
+	err := tx.QueryRowContext(ctx, `select version from video where id = ?`, v.ID).Scan(&version)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && v.Version == 0:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return missing
+	case err == nil && version != v.Version:
+		return caption.Errorf(caption.KindPrecondition, "The upload was changed meanwhile. Try again.").WithCode("version_conflict")
+	}
+	return err
+}
+
+func noVideo() error { return caption.Errorf(caption.KindNotFound, "There is no such upload.") }
 
 // Video returns a video.
 func (s *Store) Video(ctx context.Context, id string) (caption.Video, error) {
 	v, err := scanVideo(s.reader.QueryRowContext(ctx, `select `+videoColumns+` from video where id = ?`, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return caption.Video{}, caption.Errorf(caption.KindNotFound, "There is no such upload.")
+		return caption.Video{}, noVideo()
 	}
 	if err != nil {
 		return caption.Video{}, fault("read a video", err)
@@ -86,9 +106,12 @@ func (s *Store) readVideos(ctx context.Context, where string, args ...any) ([]ca
 }
 
 // DeleteVideo removes the record of a video.
-func (s *Store) DeleteVideo(ctx context.Context, id string) error {
+func (s *Store) DeleteVideo(ctx context.Context, v caption.Video) error {
 	return s.write(ctx, "delete a video", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `delete from video where id = ?`, id)
+		if err := checkVersion(ctx, tx, v, nil); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `delete from video where id = ?`, v.ID)
 		return err
 	})
 }
