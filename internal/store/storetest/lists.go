@@ -112,6 +112,47 @@ func testListWhileInserting(t *testing.T, s Store) {
 	require.Equal(t, want, got)
 }
 
+// testListWhileChanging changes jobs between the pages, also such as the next page begins behind, with and without a search.
+func testListWhileChanging(t *testing.T, s Store) {
+	const n = 12
+	var want []string
+	for i := range n {
+		j := newJob()
+		j.Created = day.Add(time.Duration(i/2) * time.Second) // pairs of the same time
+		create(t, s, j)
+		_, err := s.SaveTranscript(t.Context(), transcriptOf(j.ID, "common words"))
+		require.NoError(t, err)
+		want = append(want, j.ID)
+	}
+	for _, text := range []string{"", "common"} {
+		q := caption.JobQuery{Owner: owner, Text: text, Limit: 5}
+		var got []string
+		for {
+			page, err := s.ListJobs(t.Context(), q)
+			require.NoError(t, err)
+			for _, h := range page.Jobs {
+				got = append(got, h.Job.ID)
+			}
+			for _, id := range want {
+				_, err := s.UpdateJob(t.Context(), id, func(j *caption.Job) error {
+					j.State, j.Title = caption.Processed, j.Title+" more"
+					return nil
+				})
+				require.NoError(t, err)
+				transcript, err := s.Transcript(t.Context(), id)
+				require.NoError(t, err)
+				_, err = s.SaveTranscript(t.Context(), transcript)
+				require.NoError(t, err)
+			}
+			if page.Next == "" {
+				break
+			}
+			q.Cursor = page.Next
+		}
+		require.ElementsMatch(t, want, got, "%q", text)
+	}
+}
+
 func testListInvalid(t *testing.T, s Store) {
 	for range 3 {
 		create(t, s, newJob())

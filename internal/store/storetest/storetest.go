@@ -25,7 +25,7 @@ type Store interface {
 }
 
 // Run runs the suite. For each test, place makes a new, empty store and returns the function that opens it; a store that is
-// opened again has what was stored before. What was opened is closed when the test ends.
+// opened again, as by another process, has what was stored before. What was opened is closed when the test ends.
 func Run(t *testing.T, place func(t *testing.T) (open func(t *testing.T) Store)) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"CreateJob":             testCreateJob,
@@ -44,6 +44,7 @@ func Run(t *testing.T, place func(t *testing.T) (open func(t *testing.T) Store))
 		"ListPages":             testListPages,
 		"ListPagesSameTime":     testListPagesSameTime,
 		"ListWhileInserting":    testListWhileInserting,
+		"ListWhileChanging":     testListWhileChanging,
 		"ListInvalid":           testListInvalid,
 		"NotEnqueued":           testNotEnqueued,
 		"CountJobs":             testCountJobs,
@@ -55,6 +56,7 @@ func Run(t *testing.T, place func(t *testing.T) (open func(t *testing.T) Store))
 		"SearchFollowsChanges":  testSearchFollowsChanges,
 		"SearchPages":           testSearchPages,
 		"Video":                 testVideo,
+		"VideoConflict":         testVideoConflict,
 		"ListVideos":            testListVideos,
 		"Cancelled":             testCancelled,
 	} {
@@ -63,10 +65,15 @@ func Run(t *testing.T, place func(t *testing.T) (open func(t *testing.T) Store))
 			test(t, place(t)(t))
 		})
 	}
-	t.Run("Durable", func(t *testing.T) {
-		t.Parallel()
-		testDurable(t, place(t))
-	})
+	for name, test := range map[string]func(*testing.T, func(*testing.T) Store){
+		"Durable":  testDurable,
+		"Replicas": testReplicas,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, place(t))
+		})
+	}
 }
 
 // day is a time in whole milliseconds, as stores keep it.
@@ -165,6 +172,7 @@ func testDurable(t *testing.T, open func(t *testing.T) Store) {
 	require.NoError(t, err)
 	v := caption.Video{ID: caption.NewID(), Owner: owner, State: caption.VideoUploading, Created: day, Touched: day}
 	require.NoError(t, s.PutVideo(t.Context(), v))
+	v.Version = 1
 
 	s = open(t)
 	requireJob(t, s, j)

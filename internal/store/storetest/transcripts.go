@@ -102,11 +102,13 @@ func testSearch(t *testing.T, s Store) {
 		}
 		return j.ID
 	}
+	long := strings.Repeat("long", 500)
 	names := map[string]string{
 		add("Solar panels.mp4", "We mount the panels", "on a flat\nroof."):           "solar",
 		add("holiday 2024.mov", "Crème brûlée, s'il vous plaît!", "The Straße NEAR"): "holiday",
 		add("untitled.mp4", "C'est un café-théâtre", "AND OR NOT", "x*y \"quoted\""): "café",
 		add("queued talk.mp4"): "queued",
+		add("unspeakable", long+"a", "λόγος", "ПРИВЕТ", "東京タワー"): "long",
 	}
 	for _, c := range []struct {
 		text string
@@ -136,10 +138,10 @@ func testSearch(t *testing.T, s Store) {
 		{"s'il", []string{"holiday"}},       //
 		{`"quoted"`, []string{"café"}},      //
 		{`"panels mount"`, []string{"solar"}},
-		{`"`, []string{"solar", "holiday", "café", "queued"}}, // no words: no restriction
-		{"* - ( ) ^ : ' \" + {}", []string{"solar", "holiday", "café", "queued"}},
-		{"  ", []string{"solar", "holiday", "café", "queued"}},
-		{"*", []string{"solar", "holiday", "café", "queued"}},
+		{`"`, []string{"solar", "holiday", "café", "queued", "long"}}, // no words: no restriction
+		{"* - ( ) ^ : ' \" + {}", []string{"solar", "holiday", "café", "queued", "long"}},
+		{"  ", []string{"solar", "holiday", "café", "queued", "long"}},
+		{"*", []string{"solar", "holiday", "café", "queued", "long"}},
 		{"panels*", []string{"solar"}},
 		{"pan*ls", nil}, // two words: pan, and ls as a prefix
 		{"title:solar", nil},
@@ -154,8 +156,15 @@ func testSearch(t *testing.T, s Store) {
 		{"solar\x00panels", []string{"solar"}},
 		{"solar \xff\xfe panels", []string{"solar"}},
 		{"'; drop table job; --", nil},
-		{"\u0301", []string{"solar", "holiday", "café", "queued"}}, // a lone diacritic is no word
+		{"\u0301", []string{"solar", "holiday", "café", "queued", "long"}}, // a lone diacritic is no word
 		{strings.Repeat("x", 10_000), nil},
+		{long + "a", []string{"long"}}, // words that differ late are different
+		{long + "b", nil},
+		{long, []string{"long"}},
+		{long + " talk", nil},
+		{"ΛΌΓΟΣ", []string{"long"}}, // other alphabets have no case, or their own
+		{"привет", []string{"long"}},
+		{"東京", []string{"long"}},
 	} {
 		found := list(t, s, caption.JobQuery{Owner: owner, Text: c.text, Limit: 100})
 		var got []string
