@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,8 +62,13 @@ func runAll(t *testing.T, url string) {
 	})
 }
 
+// TestConformance uses the server of REDIS_URL, where that is set.
 func TestConformance(t *testing.T) {
-	runAll(t, "redis://"+testservers.NewRedis(t).Addr+"/3")
+	url := os.Getenv("REDIS_URL")
+	if url == "" {
+		url = "redis://" + testservers.NewRedis(t).Addr + "/3"
+	}
+	runAll(t, url)
 }
 
 func TestConformanceOfCluster(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -114,8 +115,19 @@ func start(t *testing.T, server *testservers.RabbitMQ, at func(addr string) stri
 	return &process{Queue: q, proxy: proxy, stop: stop}
 }
 
+// conformanceServer is the server of RABBITMQ_URL (amqp://user:password@host:port/) with the management interface of
+// RABBITMQ_MANAGEMENT (http://user:password@host:port), where they are set. It must take tasks back after two hours, as ours does.
+func conformanceServer(t *testing.T) *testservers.RabbitMQ {
+	at, err := url.Parse(os.Getenv("RABBITMQ_URL"))
+	require.NoError(t, err)
+	if at.Host == "" {
+		return testservers.NewRabbitMQ(t, holdLimit)
+	}
+	return &testservers.RabbitMQ{URL: at.String(), Addr: at.Host, Management: os.Getenv("RABBITMQ_MANAGEMENT")}
+}
+
 func TestConformance(t *testing.T) {
-	server := testservers.NewRabbitMQ(t, holdLimit)
+	server := conformanceServer(t)
 	f := queuetest.Features{MaxAttempts: 3, Visibility: 4 * time.Second, StrictOrder: true}
 	queuetest.Run(t, f, func(t *testing.T) func(*testing.T) queuetest.Process {
 		at := newPlace(t, server)
