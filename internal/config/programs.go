@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"runtime"
+	"time"
 
 	"k8s-scalers/internal/caption"
 )
@@ -78,7 +79,8 @@ type CaptionWorker struct {
 	Queue
 	Events
 	S3
-	WorkDir string `env:"WORK_DIR" help:"The folder for temporary files, with room for a video for each of the workers. Default: the system's."`
+	WorkDir      string        `env:"WORK_DIR" help:"The folder for temporary files, with room for a video for each of the workers. Default: the system's."`
+	ExitWhenIdle time.Duration `env:"EXIT_WHEN_IDLE" envDefault:"0s" help:"The program ends when no task has come for this long, as a Kubernetes Job should. 0s means never."`
 	Worker
 	Engines
 }

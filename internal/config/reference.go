@@ -84,3 +84,22 @@ func row(f setting) string {
 	}
 	return fmt.Sprintf("| `%s%s`%s | %s | %s |\n", prefix, f.name, key, def, f.help)
 }
+
+// WriteProgram writes the settings of one program as plain text; settings is a pointer to its struct.
+func WriteProgram(w io.Writer, settings any) error {
+	var b strings.Builder
+	walk(reflect.New(reflect.TypeOf(settings).Elem()).Elem(), func(f setting, _ reflect.Value) {
+		fmt.Fprintf(&b, "  %s%s", prefix, f.name)
+		switch {
+		case f.required:
+			b.WriteString(" (required)")
+		case f.def != "":
+			fmt.Fprintf(&b, " (default %s)", f.def)
+		}
+		fmt.Fprintf(&b, "\n      %s\n", f.help)
+	}, nil)
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	return nil
+}
