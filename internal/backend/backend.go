@@ -1,9 +1,11 @@
 // Package backend opens the adapters that settings name by URL. It is the only importer of adapters, so that services
-// know ports alone, and a process has just the backends that its settings name.
+// know ports alone, and a process has just the backends that its settings name. Opening waits for no server: one that is away
+// may come later, and until then calls fail with [caption.KindUnavailable].
 package backend
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -12,13 +14,16 @@ import (
 	"k8s-scalers/internal/accounts"
 	"k8s-scalers/internal/accounts/sqlaccounts"
 	"k8s-scalers/internal/caption"
-	"k8s-scalers/internal/config"
-	"k8s-scalers/internal/events/memevents"
+	"k8s-scalers/internal/queue/amqpqueue"
 	"k8s-scalers/internal/queue/sqlitequeue"
-	"k8s-scalers/internal/speech"
-	"k8s-scalers/internal/speech/pocketsphinx"
+	"k8s-scalers/internal/store/mongostore"
 	"k8s-scalers/internal/store/sqlitestore"
 )
+
+// Pinger is a backend that may be away. Ping returns nil while it can be used.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
 
 // TaskQueue is the queue with all its sides. Run must run beside it.
 type TaskQueue interface {
@@ -27,7 +32,7 @@ type TaskQueue interface {
 	caption.DeadLetters
 	caption.QueueStatser
 	Run(ctx context.Context) error
-	Close() error
+	io.Closer
 }
 
 // Store holds videos, jobs and transcripts.
@@ -37,20 +42,13 @@ type Store interface {
 	caption.JobLists
 	caption.Segments
 	caption.Transcripts
-	Close() error
+	io.Closer
 }
 
 // AccountStore holds users, sessions and signing keys.
 type AccountStore interface {
 	accounts.Store
-	Close() error
-}
-
-// Shared is what replicas of a service share and may lose.
-type Shared struct {
-	caption.Events
-	caption.Tickets
-	caption.Limiter
+	io.Closer
 }
 
 // QueueOptions are how a queue delivers.
@@ -60,18 +58,26 @@ type QueueOptions struct {
 	Logger      *slog.Logger
 }
 
-// OpenQueue opens sqlite:/path/to/file.
+// OpenQueue opens amqp://user:password@host/vhost, or amqps, or sqlite:/path/to/file.
 func OpenQueue(ctx context.Context, rawURL string, o QueueOptions) (TaskQueue, error) {
-	path, err := sqlitePath("queue", rawURL)
+	switch scheme(rawURL) {
+	case "amqp", "amqps":
+		return amqpqueue.New(amqpqueue.Config{URL: rawURL, Visibility: o.Visibility, MaxAttempts: o.MaxAttempts, Logger: o.Logger})
+	}
+	path, err := sqlitePath("queue", rawURL, "amqp://user:password@host:5672/vhost")
 	if err != nil {
 		return nil, err
 	}
 	return sqlitequeue.Open(ctx, sqlitequeue.Config{Path: path, Visibility: o.Visibility, MaxAttempts: o.MaxAttempts, Logger: o.Logger})
 }
 
-// OpenStore opens sqlite:/path/to/file.
+// OpenStore opens mongodb://host/database, or mongodb+srv, or sqlite:/path/to/file.
 func OpenStore(ctx context.Context, rawURL string) (Store, error) {
-	path, err := sqlitePath("store", rawURL)
+	switch scheme(rawURL) {
+	case "mongodb", "mongodb+srv":
+		return mongostore.New(mongostore.Config{URL: rawURL})
+	}
+	path, err := sqlitePath("store", rawURL, "mongodb://host:27017/database")
 	if err != nil {
 		return nil, err
 	}
@@ -83,40 +89,20 @@ func OpenAccounts(ctx context.Context, rawURL string) (AccountStore, error) {
 	return sqlaccounts.Open(ctx, rawURL)
 }
 
-// OpenShared opens memory:, which only one process can share with itself.
-func OpenShared(_ context.Context, rawURL string) (Shared, error) {
-	if rawURL != "memory:" {
-		return Shared{}, badURL("events", rawURL, "memory:")
-	}
-	return Shared{memevents.NewEvents(), memevents.NewTickets(nil), memevents.NewLimiter(nil)}, nil
+func scheme(rawURL string) string {
+	s, _, _ := strings.Cut(rawURL, ":") // The rest may hold a password.
+	return s
 }
 
-// EngineOptions are how a speech engine runs.
-type EngineOptions struct {
-	Processes int    // of engines that run here
-	Nice      int    // by how much these yield the cores to others
-	TempDir   string // empty: the system's
-	Logger    *slog.Logger
-}
-
-// Engine makes the speech engine of that name; the empty name is the default. It may implement [io.Closer].
-func Engine(name string, s config.PocketSphinx, o EngineOptions) (speech.Recognizer, error) {
-	if name != "" && name != pocketsphinx.Name {
-		return nil, caption.Errorf(caption.KindInvalid, "There is no speech engine %q. There is: %s.", name, pocketsphinx.Name).WithCode("usage")
-	}
-	return pocketsphinx.New(pocketsphinx.Deps{Model: s.PocketSphinxModel, Processes: o.Processes, Nice: o.Nice, TempDir: o.TempDir, Logger: o.Logger})
-}
-
-func sqlitePath(what, rawURL string) (string, error) {
+func sqlitePath(what, rawURL string, others ...string) (string, error) {
 	u, err := url.Parse(rawURL)
 	path := strings.TrimPrefix(rawURL, "sqlite:")
 	if err != nil || u.Scheme != "sqlite" || !strings.HasPrefix(path, "/") {
-		return "", badURL(what, rawURL, "sqlite:/path/to/file")
+		return "", badURL(what, rawURL, append(others, "sqlite:/path/to/file")...)
 	}
 	return path, nil
 }
 
-func badURL(what, rawURL, want string) error {
-	scheme, _, _ := strings.Cut(rawURL, ":") // The rest may hold a password.
-	return caption.Errorf(caption.KindInvalid, "The URL of the %s begins with %q; known is %s.", what, scheme, want).WithCode("bad_settings")
+func badURL(what, rawURL string, known ...string) error {
+	return caption.Errorf(caption.KindInvalid, "The URL of the %s begins with %q; known is %s.", what, scheme(rawURL), strings.Join(known, " or ")).WithCode("bad_settings")
 }

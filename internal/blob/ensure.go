@@ -14,6 +14,12 @@ import (
 	"k8s-scalers/internal/caption"
 )
 
+// Ping returns nil when the server has the bucket and lets us in.
+func (b *Bucket) Ping(ctx context.Context) error {
+	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.c.Bucket})
+	return fault("look up bucket "+b.c.Bucket, err)
+}
+
 // Ensure makes the bucket ready: it creates one that does not exist, where that is allowed, and lets pages of the given
 // origins ("*": of any) send parts and play videos. Presigned addresses protect the objects, so that "*" gives nothing away.
 // Servers that know nothing of such rules, and credentials that may not set them, are noted in the log and are no error.

@@ -30,6 +30,8 @@ const (
 	maxAnswer = 256 << 20
 	// maxKeyterms and maxKeyterm bound the length of the address.
 	maxKeyterms, maxKeyterm = 100, 100
+
+	defaultConcurrency = 10
 )
 
 // Deps are what an engine needs. Zero values mean the defaults; only Key has none.
@@ -80,7 +82,7 @@ func New(d Deps) (*Engine, error) {
 	d.Model = cmp.Or(d.Model, "nova-3")
 	d.UtteranceGap = cmp.Or(d.UtteranceGap, 800*time.Millisecond)
 	if d.Concurrency <= 0 {
-		d.Concurrency = 10
+		d.Concurrency = defaultConcurrency
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
@@ -91,14 +93,20 @@ func New(d Deps) (*Engine, error) {
 	})}, nil
 }
 
+// Capabilities says what an engine with default settings can do, without the key that it takes to make one.
+func Capabilities() speech.Capabilities {
+	return speech.Capabilities{
+		Name: Name, WordTimes: true, Confidence: true, Diarization: true, WholeFile: true, LanguageDetection: true,
+		MaxDuration: pcm.Duration(maxFile - pcm.HeaderSize), Parallelism: defaultConcurrency,
+	}
+}
+
 // Capabilities implements [speech.Recognizer].
 func (e *Engine) Capabilities() speech.Capabilities {
-	return speech.Capabilities{
-		Name: Name, WordTimes: true, Confidence: true, Diarization: true, WholeFile: true,
-		LanguageDetection: e.deps.Language == "" || e.deps.Language == multi,
-		MaxDuration:       pcm.Duration(maxFile - pcm.HeaderSize),
-		Parallelism:       e.deps.Concurrency,
-	}
+	c := Capabilities()
+	c.LanguageDetection = e.deps.Language == "" || e.deps.Language == multi
+	c.Parallelism = e.deps.Concurrency
+	return c
 }
 
 // multi is the language of speech that changes its language.

@@ -33,6 +33,8 @@ const (
 	maxAnswer = 64 << 20
 	// maxPrompt is how many bytes of key terms are sent; models read only some 200 tokens.
 	maxPrompt = 600
+
+	defaultConcurrency = 4
 )
 
 // Deps are what an engine needs. Zero values mean the defaults.
@@ -91,7 +93,7 @@ func New(d Deps) (*Engine, error) {
 		return nil, caption.Errorf(caption.KindInvalid, "The largest upload of the engine %s is below 1 MB, which is half a minute of sound.", d.Name).WithCode("bad_settings")
 	}
 	if d.Concurrency <= 0 {
-		d.Concurrency = 4
+		d.Concurrency = defaultConcurrency
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
@@ -100,6 +102,13 @@ func New(d Deps) (*Engine, error) {
 		Engine: d.Name, Key: key, Calls: d.Concurrency, Stall: d.Stall, Wait: cmp.Or(d.Wait, 10*time.Minute),
 		MaxAnswer: maxAnswer, Transport: d.Transport, Now: d.Now,
 	})}, nil
+}
+
+// Capabilities says what an engine with default settings can do, without the key that it takes to make one.
+func Capabilities() speech.Capabilities {
+	return speech.Capabilities{
+		Name: Name, WordTimes: true, LanguageDetection: true, MaxDuration: pcm.Duration(maxUpload - around), Parallelism: defaultConcurrency,
+	}
 }
 
 // Capabilities implements [speech.Recognizer].

@@ -90,13 +90,17 @@ func missing(what string, err error) error {
 		WithCode("engine_missing").WithCause(err)
 }
 
+// Capabilities says what the engine can do with one process, also where it is not installed.
+func Capabilities() speech.Capabilities {
+	return speech.Capabilities{Name: Name, WordTimes: true, Confidence: true, Languages: []string{"en"}, MaxDuration: longest, Parallelism: 2}
+}
+
 // Capabilities implements [speech.Recognizer].
 func (e *Engine) Capabilities() speech.Capabilities {
-	return speech.Capabilities{
-		Name: Name, WordTimes: true, Confidence: true, Languages: []string{"en"}, MaxDuration: longest,
-		// One call spreads over all processes, but its end leaves some of them idle; a second call fills that.
-		Parallelism: max(2, e.deps.Processes),
-	}
+	c := Capabilities()
+	// One call spreads over all processes, but its end leaves some of them idle; a second call fills that.
+	c.Parallelism = max(2, e.deps.Processes)
+	return c
 }
 
 var errClosed = caption.Errorf(caption.KindUnavailable, "The speech engine is stopping. Try again.").WithCode("engine_closed")
