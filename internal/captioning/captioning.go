@@ -16,6 +16,7 @@ import (
 	"k8s-scalers/internal/httpapi"
 	"k8s-scalers/internal/identity"
 	"k8s-scalers/internal/speech"
+	"k8s-scalers/internal/telemetry"
 )
 
 // Objects is what the service needs of the bucket: to forget a job's files.
@@ -32,10 +33,12 @@ type Deps struct {
 	Videos      caption.VideoReader
 	Publisher   caption.Publisher
 	DeadLetters caption.DeadLetters
-	Events      caption.Events
-	Tickets     caption.Tickets
-	Objects     Objects
-	Verifier    identity.Verifier
+	// Backlog is shown as metrics; nil: it is not.
+	Backlog  caption.QueueStatser
+	Events   caption.Events
+	Tickets  caption.Tickets
+	Objects  Objects
+	Verifier identity.Verifier
 	// Engines are the enabled speech engines; the first is the default.
 	Engines []speech.Capabilities
 	// MaxActive is how many jobs of one user may be unfinished at a time; 0 means no limit.
@@ -65,6 +68,9 @@ func New(d Deps) *Service {
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Backlog != nil {
+		telemetry.Register(d.Registerer, newBacklog(d.Backlog, d.Logger))
 	}
 	f := promauto.With(d.Registerer)
 	return &Service{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -93,8 +94,15 @@ func (w *Worker) current(ctx context.Context, t caption.Task) (caption.Job, erro
 	return j, err
 }
 
-// recognizer returns the engine that a job asks for.
+// recognizer returns the engine that does a job: the one that has begun it, else the one that it asks for.
 func (w *Worker) recognizer(j caption.Job) (speech.Recognizer, error) {
+	if j.Engine != "" {
+		for _, e := range w.Engines {
+			if e.Capabilities().Name == j.Engine {
+				return e, nil
+			}
+		}
+	}
 	for _, e := range w.Engines {
 		if j.Options.Engine == "" || e.Capabilities().Name == j.Options.Engine {
 			return e, nil
@@ -299,7 +307,7 @@ func (w *Worker) recognize(ctx context.Context, t caption.Task, j caption.Job, e
 		Size: pcm.WAVSize(pcm.Bytes(length)), Duration: length,
 	}, speech.Request{Language: j.Options.Language, Diarize: j.Options.Diarize})
 	if err != nil {
-		return j, fmt.Errorf("recognise segment %d: %w", t.Segment, err)
+		return j, fmt.Errorf("recognise segment %d: %w", t.Segment, engineError{engine.Capabilities().Name, err})
 	}
 	for i := range res.Words {
 		res.Words[i].Start += at.Start
@@ -344,7 +352,7 @@ func (w *Worker) assemble(ctx context.Context, t caption.Task) error {
 		return fmt.Errorf("job %s has %d of %d segments at its assembly", j.ID, len(results), j.Segments)
 	}
 	words := transcribe.Merge(results)
-	tr := caption.Transcript{JobID: j.ID, Language: language(j, results), Engine: j.Engine, Profile: profile.Name,
+	tr := caption.Transcript{JobID: j.ID, Language: language(j, results), Engine: engines(j, results), Profile: profile.Name,
 		Duration: j.Duration, Words: words, Cues: subtitle.Cut(words, profile)}
 	// A conflict means that an earlier delivery of this task has stored the transcript.
 	if _, err := w.Transcripts.SaveTranscript(ctx, tr); err != nil && caption.KindOf(err) != caption.KindPrecondition {
@@ -374,6 +382,20 @@ func language(j caption.Job, results []caption.SegmentResult) string {
 		}
 	}
 	return best
+}
+
+// engines names the engines that have made the results, in the order of the video.
+func engines(j caption.Job, results []caption.SegmentResult) string {
+	var names []string
+	for _, r := range results {
+		if r.Engine != "" && !slices.Contains(names, r.Engine) {
+			names = append(names, r.Engine)
+		}
+	}
+	if len(names) == 0 {
+		return j.Engine
+	}
+	return strings.Join(names, ", ")
 }
 
 // storage gives an error of the local disk its meaning.

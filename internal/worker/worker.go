@@ -46,6 +46,8 @@ type Deps struct {
 	Events      caption.Events
 	// Engines are the enabled speech engines; the first is the default.
 	Engines []speech.Recognizer
+	// Fallback gives a job to the next of the engines when its own cannot do it.
+	Fallback bool
 
 	WorkDir string // private folder for temporary files, on a disk with room for a video a task
 	// Parallel is how many tasks run at a time.
@@ -58,6 +60,9 @@ type Deps struct {
 	MaxDuration time.Duration
 	// MaxAttempts is how often a task is tried before its job fails.
 	MaxAttempts int
+	// Idle is how long no task may have come before OnIdle is called, once; 0 is for ever.
+	Idle   time.Duration
+	OnIdle func()
 
 	Now        func() time.Time      // nil: time.Now
 	Logger     *slog.Logger          // nil: discard
@@ -70,6 +75,7 @@ type Worker struct {
 	tasks   *prometheus.HistogramVec
 	audio   *prometheus.CounterVec
 	running prometheus.Gauge
+	idle    idleness
 }
 
 // New returns a worker. It starts nothing: see [Worker.Run].
@@ -102,6 +108,12 @@ var (
 // it gives them back uncounted.
 func (w *Worker) Run(soft, hard context.Context) error {
 	var g errgroup.Group
+	if w.Idle > 0 {
+		g.Go(func() error {
+			w.idle.wait(soft, w.Idle, w.OnIdle)
+			return nil
+		})
+	}
 	for range w.Parallel {
 		g.Go(func() error {
 			for soft.Err() == nil {
@@ -143,6 +155,8 @@ func (w *Worker) take(hard context.Context, d caption.Delivery) {
 	defer func() { stop(nil); <-watched }()
 
 	w.running.Inc()
+	w.idle.begin()
+	defer w.idle.end()
 	start := time.Now()
 	engine, err := w.handle(ctx, stop, task)
 	outcome := w.conclude(ctx, d, log, err)
@@ -169,6 +183,13 @@ func (w *Worker) conclude(ctx context.Context, d caption.Delivery, log *slog.Log
 	case cause != nil: // the worker stops
 		w.settle(ctx, d, "release", d.Release)
 		return "released"
+	}
+	if err := w.fallBack(ctx, d, err); err == nil {
+		w.settle(ctx, d, "ack", d.Ack)
+		return "fell_back"
+	} else if !errors.Is(err, errNoFallback) {
+		w.retry(ctx, d, log, fmt.Errorf("give the job to another engine: %w", err))
+		return "retried"
 	}
 	if permanent(err) {
 		if err := w.fail(ctx, d.Task(), err); err != nil {
