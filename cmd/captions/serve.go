@@ -57,7 +57,7 @@ func (c serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	p.app.Go("announce", func(ctx context.Context) error {
+	p.App.Go("announce", func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-p.ready:
@@ -66,5 +66,5 @@ func (c serveCmd) Run(e *env) error {
 		}
 		return nil
 	})
-	return p.app.Run(e.ctx)
+	return p.App.Run(e.ctx)
 }

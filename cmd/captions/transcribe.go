@@ -18,6 +18,9 @@ import (
 	"k8s-scalers/internal/transcribe"
 )
 
+// engineAttempts is how often a call of an engine behind HTTP is tried, with pauses of some seconds.
+const engineAttempts = 5
+
 type transcribeCmd struct {
 	outputFlags
 	jobFlags
@@ -52,11 +55,11 @@ func (c transcribeCmd) Run(e *env) error {
 	if c.Jobs == 0 {
 		c.Jobs = runtime.GOMAXPROCS(0)
 	}
-	var settings config.PocketSphinx
+	var settings config.Engines
 	if err := config.Load(&settings); err != nil {
 		return err
 	}
-	engine, err := backend.Engine(c.Engine, settings, backend.EngineOptions{Processes: c.Jobs})
+	engine, err := backend.Engine(c.Engine, settings, backend.EngineOptions{Processes: c.Jobs, Attempts: engineAttempts})
 	if err != nil {
 		return err
 	}
