@@ -25,10 +25,11 @@ type jobFlags struct {
 	Engine     string `help:"Speech engine. Default: the first that is enabled." placeholder:"NAME"`
 	Language   string `help:"Language spoken, such as en or en-GB. Default: the engine's." placeholder:"TAG"`
 	AudioTrack int    `help:"Audio track, counted from 0." placeholder:"N"`
+	Diarize    bool   `help:"Tell speakers apart, where the engine can. --speakers writes their labels."`
 }
 
 func (f jobFlags) options() caption.Options {
-	return caption.Options{Language: f.Language, Engine: f.Engine, Profile: f.Profile, AudioTrack: f.AudioTrack}
+	return caption.Options{Language: f.Language, Engine: f.Engine, Profile: f.Profile, AudioTrack: f.AudioTrack, Diarize: f.Diarize}
 }
 
 // output is where the captions of one input go.
