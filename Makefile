@@ -19,7 +19,7 @@ FUZZTIME ?= 5s
 
 .PHONY: help
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup-run build ## Caption videos in the browser: http://localhost:8080, all data in ./data
@@ -49,6 +49,17 @@ race: setup-race ## Run the tests of the packages under the race detector
 .PHONY: lint
 lint: setup-lint setup-web ## Check the code, its layers, its formatting, the scripts and the generated files
 	scripts/lint.sh
+
+# The folders that are applied together, as seen from deploy: DIRS='overlays/eks HPA/auth-service/object VPA/auth-service/memory'.
+DIRS ?=
+
+.PHONY: lint-manifests
+lint-manifests: ## Find contradictions in deploy/: each policy beside the services, or DIRS='overlays/kind HPA/… VPA/…' together
+	@scripts/lint-manifests.sh $(DIRS)
+
+.PHONY: kind
+kind: ## The platform in a Kubernetes cluster on this machine, with Docker and kind: http://localhost:8080
+	@scripts/kind.sh
 
 .PHONY: fuzz
 fuzz: setup-test ## Fuzz every parser for a short time each (FUZZTIME=5s)

@@ -63,10 +63,14 @@ func duplicates(s *set) []Finding {
 				!sameNamespace(o.GetNamespace(), earlier.GetNamespace()) || reflect.DeepEqual(o.Object, earlier.Object) {
 				continue
 			}
+			first, second := earlier.Folder, o.Folder
+			if first == second {
+				first, second = earlier.Position().File, o.Position().File
+			}
 			all = append(all, Finding{
-				Message: fmt.Sprintf("%s is defined twice, in %s and in %s, and differently", o.Ref(), earlier.Folder, o.Folder),
+				Message: fmt.Sprintf("%s is defined twice, in %s and in %s, and differently", o.Ref(), first, second),
 				Why:     "They are one object: what is applied last replaces the other.",
-				Fix:     fmt.Sprintf("Apply only one of %s and %s.", earlier.Folder, o.Folder),
+				Fix:     fmt.Sprintf("Apply only one of %s and %s.", first, second),
 				Places:  []Place{at(earlier), at(o)},
 			})
 		}

@@ -115,8 +115,8 @@ func conflictOn(resource corev1.ResourceName, v vpa, scaler *manifest.Object, on
 		Message: fmt.Sprintf("%s and %s both act on %s of %s", scaler.Ref(), v.Ref(), resource, on),
 		Why: fmt.Sprintf("The one counts %s as a percentage of the request, and the other changes the request: when it grows, the percentage falls and "+
 			"replicas go, until those that are left need more again.", resource),
-		Fix: fmt.Sprintf("Let the VPA control the other resource (controlledResources), let the HPA use an AverageValue or another metric, or set the VPA's "+
-			"updateMode to Off. %s is what changes here.", resource),
+		Fix: "Let the VPA control the other resource (controlledResources), let the HPA use an AverageValue or another metric, or set the VPA's " +
+			"updateMode to Off.",
 		Places: []Place{at(scaler, path...), at(v.Object, "spec", "resourcePolicy")},
 	}
 }

@@ -67,7 +67,7 @@ func run(out io.Writer, args []string) error {
 		}
 	}
 	if wrong > 0 {
-		return fmt.Errorf("%d mistakes", wrong)
+		return fmt.Errorf("mistakes found: %d", wrong)
 	}
 	fmt.Fprintf(out, "%d objects in %d sets of folders: no mistakes\n", objectCount, len(sets))
 	return nil

@@ -12,8 +12,8 @@ const bad = "../../lint/testdata/bad/"
 func TestMistakesAreWrittenAndFail(t *testing.T) {
 	var out strings.Builder
 	err := run(&out, []string{bad + "hpa-vpa"})
-	require.EqualError(t, err, "1 mistakes")
-	require.Contains(t, out.String(), bad[:len(bad)-1]+"/hpa-vpa/hpa.yaml:13: error: ")
+	require.EqualError(t, err, "mistakes found: 1")
+	require.Contains(t, out.String(), bad[:len(bad)-1]+"/hpa-vpa/hpa.yaml:14: error: ")
 	require.Contains(t, out.String(), "and: "+bad+"hpa-vpa/vpa.yaml")
 }
 
