@@ -1,0 +1,91 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// readFile reads the objects of one file of YAML or JSON.
+func readFile(path string) ([]*Object, error) {
+	nodes, err := readNodes(path)
+	if err != nil {
+		return nil, err
+	}
+	var objects []*Object
+	var errs []error
+	for _, n := range nodes {
+		o, err := fromNode(path, n)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case o.IsList():
+			objects = append(objects, o.items()...)
+		default:
+			objects = append(objects, o)
+		}
+	}
+	return objects, errors.Join(errs...)
+}
+
+// readNodes parses the documents of a file; those without content are left out.
+func readNodes(path string) ([]*yaml.Node, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read manifests: %w", err)
+	}
+	var nodes []*yaml.Node
+	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return nodes, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if len(doc.Content) == 1 && doc.Content[0].Tag != "!!null" {
+			nodes = append(nodes, doc.Content[0])
+		}
+	}
+}
+
+func fromNode(path string, n *yaml.Node) (*Object, error) {
+	at := Position{File: path, Line: n.Line, Column: n.Column}
+	var fields map[string]any // Decoding into a map finds keys that are given twice.
+	if err := n.Decode(&fields); err != nil {
+		return nil, fmt.Errorf("%s: this is no Kubernetes object: %w", at, err)
+	}
+	// By way of JSON the values become those that Kubernetes' own decoders make.
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("%s: this is no Kubernetes object: %w", at, err)
+	}
+	u := &unstructured.Unstructured{}
+	if u.Object, err = fieldsOf(text); err != nil {
+		return nil, fmt.Errorf("%s: this is no Kubernetes object: %w", at, err)
+	}
+	if u.GetAPIVersion() == "" || u.GetKind() == "" {
+		return nil, fmt.Errorf("%s: this is no Kubernetes object: it has no apiVersion or no kind", at)
+	}
+	return &Object{Unstructured: u, file: path, node: n}, nil
+}
+
+// items are the objects of a List.
+func (o *Object) items() []*Object {
+	var objects []*Object
+	_, list := child(o.node, "items")
+	items, _, _ := unstructured.NestedSlice(o.Object, "items")
+	for i, item := range items {
+		if fields, ok := item.(map[string]any); ok {
+			objects = append(objects, &Object{Unstructured: &unstructured.Unstructured{Object: fields}, file: o.file, node: list.Content[i]})
+		}
+	}
+	return objects
+}
