@@ -12,6 +12,7 @@ brew=
 units=
 # Servers are there, and not on the path of every user.
 PATH=$PATH:/usr/sbin
+for bin in /usr/lib/postgresql/*/bin; do PATH=$PATH:$bin; done
 
 # missing DEBIAN_PACKAGE BREW_FORMULA notes a package that must be installed; "-" where Homebrew has none.
 missing() {
@@ -52,6 +53,7 @@ for group in "$@"; do
 	services)
 		server rabbitmq-server rabbitmq-server rabbitmq
 		server redis-server redis-server redis
+		server postgres postgresql postgresql
 		;;
 	race)
 		if ! command -v "${CC:-gcc}" >/dev/null 2>&1; then

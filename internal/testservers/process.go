@@ -25,6 +25,11 @@ type process struct {
 
 // start runs a program; what it says is appended to the file log.
 func start(dir, log string, env []string, name string, args ...string) (*process, error) {
+	return startAs(nil, dir, log, env, name, args...)
+}
+
+// startAs is start as another user; nil is this one.
+func startAs(user *syscall.Credential, dir, log string, env []string, name string, args ...string) (*process, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not installed; run scripts/setup.sh services: %w", name, err)
@@ -37,8 +42,11 @@ func start(dir, log string, env []string, name string, args ...string) (*process
 	// Not bound to a context: a server outlives the call that starts it.
 	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	if user != nil {
+		cmd.Dir = "/" // Until it runs, the program cannot pass through closed folders.
+	}
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LC_ALL=C.UTF-8"}, env...)
-	cmd.SysProcAttr = attributes()
+	cmd.SysProcAttr = attributes(user)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -69,9 +77,12 @@ func (p *process) suspend(on bool) {
 }
 
 // stop asks the program to end, and kills it when it does not.
-func (p *process) stop(patience time.Duration) {
+func (p *process) stop(patience time.Duration) { p.end(syscall.SIGTERM, patience) }
+
+// end is stop by another signal.
+func (p *process) end(sig syscall.Signal, patience time.Duration) {
 	p.suspend(false) // A program that hangs would not hear it.
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
 	case <-time.After(patience):

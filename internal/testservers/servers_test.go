@@ -1,9 +1,13 @@
 package testservers_test
 
 import (
+	"context"
 	"net"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -42,9 +46,44 @@ func TestMongoDB(t *testing.T) {
 	requireGone(t, m.Addr)
 }
 
+func TestPostgres(t *testing.T) {
+	dir := t.TempDir()
+	s, err := testservers.StartPostgres(t.Context(), dir)
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), s.NewDatabase(t, "an other"))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "CREATE TABLE kept (n INTEGER)")
+	require.NoError(t, err)
+	s.Kill()
+	requireGone(t, s.Addr)
+	require.Error(t, conn.Ping(t.Context()), "the processes that serve connections are gone, too")
+
+	require.NoError(t, s.Start(t.Context()))
+	conn, err = pgx.Connect(t.Context(), strings.Replace(s.URL, "/captions", "/an%20other", 1))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "INSERT INTO kept VALUES (1)")
+	require.NoError(t, err)
+	s.Suspend(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.Error(t, conn.Ping(ctx), "a server that hangs does not answer")
+	s.Suspend(false)
+	s.Stop()
+	requireGone(t, s.Addr)
+
+	again, err := testservers.StartPostgres(t.Context(), dir)
+	require.NoError(t, err, "a folder with a cluster")
+	defer again.Stop()
+	conn, err = pgx.Connect(t.Context(), again.URL)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+}
+
 func TestFailedStartSaysWhy(t *testing.T) {
 	_, err := testservers.StartRedis(t.Context(), t.TempDir(), "--no-such-option", "1")
 	require.ErrorContains(t, err, "no-such-option")
+	_, err = testservers.StartPostgres(t.Context(), t.TempDir(), "no_such_option = 1")
+	require.ErrorContains(t, err, "no_such_option")
 }
 
 func TestProxy(t *testing.T) {
