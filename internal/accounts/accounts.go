@@ -4,7 +4,7 @@
 //
 // Every port is safe for concurrent use, and every method is atomic, and durable when it returns. Times are kept to the
 // microsecond and come back in UTC; a zero time comes back as a zero time. Errors without a kind given below are
-// faults of the store ([caption.KindInternal]).
+// faults of the store: [caption.KindUnavailable] while its database is away, else [caption.KindInternal].
 package accounts
 
 import (
@@ -61,7 +61,7 @@ type Sessions interface {
 	Session(ctx context.Context, id string) (Session, error)
 	// RotateSession stores Current, Previous, Seed, Rotated and Expires of next if the stored Current is next.Previous.
 	// Else, and for an unknown or ended session, it stores nothing and returns [caption.KindConflict]. Of several
-	// calls at once with the same Previous exactly one succeeds, and none does after EndSession.
+	// calls at once with the same Previous and each a Current of its own exactly one succeeds, and none does after EndSession.
 	RotateSession(ctx context.Context, next Session) error
 	// EndSession forgets the session, so that no token of the family works again; an unknown id is no error.
 	EndSession(ctx context.Context, id string) error

@@ -84,7 +84,7 @@ func OpenStore(ctx context.Context, rawURL string) (Store, error) {
 	return sqlitestore.Open(ctx, sqlitestore.Config{Path: path})
 }
 
-// OpenAccounts opens sqlite:/path/to/file.
+// OpenAccounts opens sqlite:/path/to/file, or postgres://user:password@host/database.
 func OpenAccounts(ctx context.Context, rawURL string) (AccountStore, error) {
 	return sqlaccounts.Open(ctx, rawURL)
 }

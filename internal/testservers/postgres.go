@@ -56,12 +56,10 @@ func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgr
 		return nil, fmt.Errorf("PostgreSQL does not run as root: %w", err)
 	}
 	s.args = []string{"-D", s.data}
-	for _, line := range append([]string{
+	s.set([]string{
 		"listen_addresses = 127.0.0.1", "port = " + ports[0], "unix_socket_directories = ", "fsync = off", "shared_buffers = 32MB",
-	}, settings...) {
-		name, value, _ := strings.Cut(line, " = ")
-		s.args = append(s.args, "-c", name+"="+value)
-	}
+	})
+	s.set(settings)
 	_, err = os.Stat(filepath.Join(s.data, "PG_VERSION"))
 	fresh := errors.Is(err, os.ErrNotExist)
 	if fresh {
@@ -88,6 +86,14 @@ func NewPostgres(t testing.TB, settings ...string) *Postgres {
 	require.NoError(t, err)
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// set adds lines of postgresql.conf.
+func (s *Postgres) set(settings []string) {
+	for _, line := range settings {
+		name, value, _ := strings.Cut(line, " = ")
+		s.args = append(s.args, "-c", name+"="+value)
+	}
 }
 
 // initdb makes the files of a cluster.
@@ -170,6 +176,23 @@ func (s *Postgres) signal(sig syscall.Signal) {
 		_ = syscall.Kill(pid, sig) // It may have ended meanwhile.
 	}
 	s.p.signal(sig)
+}
+
+// Serve starts the server anew with more files in its folder, copied from those that are named, and more settings.
+func (s *Postgres) Serve(t testing.TB, files map[string]string, settings ...string) {
+	t.Helper()
+	s.Stop()
+	for name, from := range files {
+		content, err := os.ReadFile(from)
+		require.NoError(t, err)
+		to := filepath.Join(s.data, name)
+		require.NoError(t, os.WriteFile(to, content, 0o600))
+		if s.owner != nil {
+			require.NoError(t, os.Chown(to, int(s.owner.Uid), int(s.owner.Gid)))
+		}
+	}
+	s.set(settings)
+	require.NoError(t, s.Start(t.Context()))
 }
 
 // NewDatabase makes an empty database and returns its URL.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -53,11 +52,11 @@ func migrate(ctx context.Context, db *sql.DB, lock string) (err error) {
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("migrate accounts database: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("migrate accounts database: %w", errors.Join(err, tx.Rollback()))
+			_ = tx.Rollback() // The first error is the one that matters.
 		}
 	}()
 	if lock != "" {
