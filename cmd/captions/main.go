@@ -48,6 +48,7 @@ type cli struct {
 	List   listCmd   `cmd:"" help:"List your videos at the server, newest first, or search in them." group:"Client"`
 	Result resultCmd `cmd:"" help:"Fetch the captions of a job." group:"Client"`
 	Logout logoutCmd `cmd:"" help:"Sign out." group:"Client"`
+	Load   loadCmd   `cmd:"" help:"Make load on a server, and measure it." group:"Client"`
 
 	Version         versionCmd                   `cmd:"" help:"Show the version."`
 	Completion      kongplete.InstallCompletions `cmd:"" help:"Print what makes your shell complete the commands of captions."`

@@ -182,7 +182,7 @@ func TestUsage(t *testing.T) {
 func TestVersionHelpAndCompletion(t *testing.T) {
 	h := newHome(t)
 	require.Equal(t, "captions v1.2.3-test\n", h.run("", "version").stdout)
-	for _, cmd := range []string{"transcribe", "serve", "login", "submit", "list", "result"} {
+	for _, cmd := range []string{"transcribe", "serve", "login", "submit", "list", "result", "load"} {
 		r := h.run("", cmd, "--help")
 		require.Equal(t, exitOK, r.code)
 		require.Contains(t, r.stdout, "captions "+cmd, "an example")

@@ -163,6 +163,11 @@ func (c *Client) Job(ctx context.Context, id string) (captioning.JobView, error)
 	return j, err
 }
 
+// DeleteJob deletes a job with its captions; one that is not finished is cancelled first.
+func (c *Client) DeleteJob(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: "DELETE", path: "/api/v1/captions/" + url.PathEscape(id)}, nil)
+}
+
 // JobPage is one page of jobs.
 type JobPage struct {
 	Captions []struct {

@@ -137,6 +137,9 @@ func notSignedIn() error {
 	return caption.Errorf(caption.KindUnauthenticated, "You are not signed in. Sign in first: captions login").WithCode("not_signed_in")
 }
 
+// Token returns an access token that is good for at least half a minute, for requests that this package does not make.
+func (c *Client) Token(ctx context.Context) (string, error) { return c.token(ctx, "") }
+
 // token returns an access token that is good for a while. refused is one that the server did not take, if any.
 func (c *Client) token(ctx context.Context, refused string) (token string, err error) {
 	err = c.Sessions.Update(func(s *Session) error {

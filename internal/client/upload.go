@@ -86,6 +86,11 @@ func (c *Client) Upload(ctx context.Context, path string, progress func(sent, to
 	return up, err
 }
 
+// DeleteUpload aborts an upload, or deletes the video.
+func (c *Client) DeleteUpload(ctx context.Context, id string) error {
+	return c.do(ctx, request{method: "DELETE", path: "/api/v1/uploads/" + url.PathEscape(id)}, nil)
+}
+
 // startUpload finds the unfinished upload of this very file, or creates one.
 func (c *Client) startUpload(ctx context.Context, path string, st os.FileInfo) (Upload, error) {
 	abs, err := filepath.Abs(path)
