@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages that the named groups need and that are missing: run, test, services,
-# race, lint, web, browser.
+# race, lint, web, browser, monitoring.
 # As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
 # The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
 set -eu
@@ -61,6 +61,10 @@ for group in "$@"; do
 			missing libc6-dev -
 		fi
 		;;
+	monitoring)
+		# promtool, which tests alert rules, comes with the server.
+		command -v promtool >/dev/null 2>&1 || { units="$units prometheus.service"; missing prometheus prometheus; }
+		;;
 	lint) program shellcheck shellcheck shellcheck ;;
 	web)
 		# Distributions have older ones, so this is not a package to install.
@@ -72,7 +76,7 @@ for group in "$@"; do
 		;;
 	browser) is_mac || program "${CHROMIUM:-chromium}" chromium - ;;
 	*)
-		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web and browser" >&2
+		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser and monitoring" >&2
 		exit 2
 		;;
 	esac

@@ -1,0 +1,85 @@
+#!/bin/sh
+# Installs what policies need that are applied next: addons/install.sh [--dry-run] POLICY…, where POLICY is its folder below deploy, such as
+# HPA/auth-service/object or KEDA/caption-worker. monitoring is a policy, too. What is there already is brought to the version
+# that is pinned here, so that it can be run again at any time. --dry-run prints the commands instead.
+set -eu
+cd "$(dirname "$0")"
+
+usage() {
+	echo "usage: addons/install.sh [--dry-run] POLICY…   (a folder below deploy, such as HPA/auth-service/resource-metric/cpu)" >&2
+	exit 2
+}
+
+dry=
+if [ "${1-}" = --dry-run ]; then
+	dry=yes
+	shift
+fi
+[ $# -gt 0 ] || usage
+
+run() {
+	if [ -n "$dry" ]; then
+		echo "$*"
+	else
+		"$@"
+	fi
+}
+
+# chart RELEASE NAMESPACE VALUES CHART VERSION [REPOSITORY]
+chart() {
+	release=$1 namespace=$2 values=$3 chart=$4 version=$5
+	set -- ${6:+--repo "$6"}
+	run helm upgrade --install "$release" "$chart" --version "$version" "$@" --namespace "$namespace" --create-namespace --values "values/$values.yaml" --wait
+}
+
+metrics_server() {
+	chart metrics-server kube-system metrics-server metrics-server 3.14.0 https://kubernetes-sigs.github.io/metrics-server
+}
+prometheus() {
+	chart kube-prometheus-stack monitoring prometheus kube-prometheus-stack 82.6.0 https://prometheus-community.github.io/helm-charts
+}
+adapter() {
+	prometheus
+	# The metrics are made of what the monitors scrape.
+	run kubectl apply -k ../monitoring
+	chart prometheus-adapter monitoring prometheus-adapter prometheus-adapter 5.3.0 https://prometheus-community.github.io/helm-charts
+}
+keda() {
+	chart keda keda keda keda 2.21.0 https://kedacore.github.io/charts
+}
+vpa() {
+	metrics_server
+	chart vpa kube-system vpa vertical-pod-autoscaler 0.8.1 https://kubernetes.github.io/autoscaler
+}
+karpenter() {
+	chart karpenter kube-system karpenter oci://public.ecr.aws/karpenter/karpenter 1.14.0
+}
+
+# Which addons the policies need together; each is installed once, in an order in which they need each other.
+needed=
+for policy in "$@"; do
+	policy=${policy%/}
+	policy=${policy#./}
+	[ -e "../$policy/kustomization.yaml" ] || { echo "install: there is no policy $policy; name its folder below deploy" >&2; exit 2; }
+	case $policy in
+	HPA/*/resource-metric/*) needed="$needed metrics_server" ;;
+	HPA/*/pod-metric/* | HPA/*/object | HPA/*/external) needed="$needed adapter" ;;
+	VPA/*) needed="$needed vpa" ;;
+	KEDA/*) needed="$needed keda" ;;
+	Karpenter) needed="$needed karpenter" ;;
+	monitoring) needed="$needed prometheus" ;;
+	CPA/* | CAS) echo "install: $policy brings its controller along; apply it" >&2 ;;
+	*) echo "install: $policy is no policy" >&2; exit 2 ;;
+	esac
+done
+# shellcheck disable=SC2086
+[ -z "$needed" ] || [ -n "$dry" ] || command -v helm >/dev/null 2>&1 || { echo "install: helm is missing; see https://helm.sh" >&2; exit 1; }
+
+wants() {
+	case " $needed " in *" $1 "*) return 0 ;; esac
+	return 1
+}
+if wants vpa; then vpa; elif wants metrics_server; then metrics_server; fi
+if wants adapter; then adapter; elif wants prometheus; then prometheus; fi
+if wants keda; then keda; fi
+if wants karpenter; then karpenter; fi
