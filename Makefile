@@ -57,6 +57,10 @@ DIRS ?=
 lint-manifests: ## Find contradictions in deploy/: each policy beside the services, or DIRS='overlays/kind HPA/… VPA/…' together
 	@scripts/lint-manifests.sh $(DIRS)
 
+.PHONY: test-manifests
+test-manifests: setup-manifests ## Test what is in deploy/: schemas, lint, alerts, metrics, the script of the addons
+	cd windtunnel && go test ./manifest ./lint ./cmd/lintmanifests ./internal/deploytest
+
 .PHONY: kind
 kind: ## The platform in a Kubernetes cluster on this machine, with Docker and kind: http://localhost:8080
 	@scripts/kind.sh
@@ -79,13 +83,15 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-test setup-race setup-lint setup-web setup-browser
+.PHONY: setup-run setup-test setup-race setup-manifests setup-lint setup-web setup-browser
 setup-run:
 	@scripts/setup.sh run
 setup-test:
 	@scripts/setup.sh run test services
 setup-race:
 	@scripts/setup.sh run test services race
+setup-manifests:
+	@scripts/setup.sh monitoring
 setup-lint:
 	@scripts/setup.sh lint
 setup-web:
