@@ -93,7 +93,7 @@ func checkDeployment(t *testing.T, o *manifest.Object) {
 		require.True(t, *c.SecurityContext.ReadOnlyRootFilesystem)
 		require.False(t, *c.SecurityContext.AllowPrivilegeEscalation)
 		require.Equal(t, []corev1.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop)
-		require.NotEmpty(t, c.Resources.Requests.Cpu().String())
+		require.Positive(t, c.Resources.Requests.Cpu().MilliValue())
 		require.Positive(t, c.Resources.Requests.Memory().Value())
 		require.GreaterOrEqual(t, c.Resources.Limits.Memory().Value(), c.Resources.Requests.Memory().Value())
 		require.NotNil(t, c.StartupProbe)
