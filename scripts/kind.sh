@@ -9,9 +9,16 @@ for program in docker kind kubectl; do
 done
 docker info >/dev/null 2>&1 || { echo "kind: Docker does not answer; start it, or ask to be let into the group docker" >&2; exit 1; }
 
+services="auth-service gateway-service upload-service caption-service caption-worker frontend"
+if make -n images >/dev/null 2>&1; then
+	make images TAG=dev
+fi
+for service in $services; do
+	docker image inspect "captions/$service:dev" >/dev/null 2>&1 ||
+		{ echo "kind: there is no image captions/$service:dev; build the images of all six services under such names first" >&2; exit 1; }
+done
 kind get clusters 2>/dev/null | grep -qx captions || kind create cluster --config deploy/overlays/kind/cluster/cluster.yaml --wait 120s
-make images TAG=dev
-for service in auth-service gateway-service upload-service caption-service caption-worker frontend; do
+for service in $services; do
 	kind load docker-image --name captions "captions/$service:dev"
 done
 kubectl --context kind-captions apply -k deploy/overlays/kind
@@ -20,7 +27,7 @@ kubectl --context kind-captions -n captions rollout restart deployment
 for set in rabbitmq redis mongodb postgresql minio; do
 	kubectl --context kind-captions -n captions rollout status "statefulset/$set" --timeout 5m
 done
-for service in auth-service gateway-service upload-service caption-service caption-worker frontend; do
+for service in $services; do
 	kubectl --context kind-captions -n captions rollout status "deployment/$service" --timeout 5m
 done
 echo "captions is ready on http://localhost:8080"

@@ -81,6 +81,9 @@ func fromNode(path string, n *yaml.Node) (*Object, error) {
 func (o *Object) items() []*Object {
 	var objects []*Object
 	_, list := child(o.node, "items")
+	if list.Kind == yaml.AliasNode {
+		list = list.Alias
+	}
 	items, _, _ := unstructured.NestedSlice(o.Object, "items")
 	for i, item := range items {
 		if fields, ok := item.(map[string]any); ok {
