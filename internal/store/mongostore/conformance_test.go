@@ -43,8 +43,9 @@ func newDatabase(t *testing.T, server *testservers.MongoDB) string {
 	t.Cleanup(func() {
 		client, err := mongo.Connect(options.Client().ApplyURI(u.String()))
 		require.NoError(t, err)
-		require.NoError(t, client.Database(name).Drop(context.Background()))
-		require.NoError(t, client.Disconnect(context.Background()))
+		ctx := context.WithoutCancel(t.Context()) // It has ended.
+		require.NoError(t, client.Database(name).Drop(ctx))
+		require.NoError(t, client.Disconnect(ctx))
 	})
 	return u.String()
 }

@@ -32,7 +32,7 @@ func calls(ctx context.Context, s *mongostore.Store, j caption.Job) map[string]e
 	}
 }
 
-func requireUnavailable(t *testing.T, ctx context.Context, s *mongostore.Store, j caption.Job) {
+func requireUnavailable(ctx context.Context, t *testing.T, s *mongostore.Store, j caption.Job) {
 	t.Helper()
 	for name, err := range calls(ctx, s, j) {
 		require.Equal(t, caption.KindUnavailable, caption.KindOf(err), "%s: %v", name, err)
@@ -52,16 +52,16 @@ func TestOutage(t *testing.T) {
 	proxy := testservers.NewProxy(t, host)
 	proxy.Refuse(true)
 	s := open(t, mongostore.Config{URL: through(at, host, proxy.Addr), Timeout: 500 * time.Millisecond})
-	requireUnavailable(t, t.Context(), s, newJob(""))
+	requireUnavailable(t.Context(), t, s, newJob(""))
 	proxy.Refuse(false)
 	requireUp(t, s)
 	j := create(t, s, "talk")
 
 	for name, outage := range map[string]func(on bool){"refused": proxy.Refuse, "hanging": proxy.Stall} {
 		outage(true)
-		requireUnavailable(t, t.Context(), s, j)
+		requireUnavailable(t.Context(), t, s, j)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		requireUnavailable(t, ctx, s, j)
+		requireUnavailable(ctx, t, s, j)
 		cancel()
 		outage(false)
 		proxy.Cut() // What was swallowed is never answered.

@@ -143,31 +143,29 @@ func (s *Store) prepare(ctx context.Context) error {
 
 // makeIndexes makes the indexes that are not there. One that is there under the same name, but is another, is an error.
 func (s *Store) makeIndexes(ctx context.Context) error {
-	index := func(name string, keys ...any) mongo.IndexModel {
-		var d bson.D
-		for i := 0; i < len(keys); i += 2 {
-			d = append(d, bson.E{Key: keys[i].(string), Value: keys[i+1]})
-		}
-		return mongo.IndexModel{Keys: d, Options: options.Index().SetName(name)}
+	index := func(name string, keys ...bson.E) mongo.IndexModel {
+		return mongo.IndexModel{Keys: bson.D(keys), Options: options.Index().SetName(name)}
 	}
-	idempotency := index("idempotency", "idempotency", 1)
+	up := func(field string) bson.E { return bson.E{Key: field, Value: 1} }
+	down := func(field string) bson.E { return bson.E{Key: field, Value: -1} }
+	idempotency := index("idempotency", up("idempotency"))
 	idempotency.Options.SetUnique(true).SetSparse(true)
 	for _, c := range []struct {
 		of      *mongo.Collection
 		indexes []mongo.IndexModel
 	}{
 		{s.jobs, []mongo.IndexModel{
-			index("list", "owner", 1, "created", -1, "_id", -1),
-			index("state", "owner", 1, "state", 1),
-			index("not_enqueued", "state", 1, "enqueued", 1, "updated", 1),
+			index("list", up("owner"), down("created"), down("_id")),
+			index("state", up("owner"), up("state")),
+			index("not_enqueued", up("state"), up("enqueued"), up("updated")),
 			idempotency,
 		}},
 		// Of the words that are searched for one is looked up; what it finds comes in the order of the list.
-		{s.texts, []mongo.IndexModel{index("words", "owner", 1, "words", 1, "created", -1, "_id", -1)}},
-		{s.segments, []mongo.IndexModel{index("job", "job", 1, "index", 1)}},
+		{s.texts, []mongo.IndexModel{index("words", up("owner"), up("words"), down("created"), down("_id"))}},
+		{s.segments, []mongo.IndexModel{index("job", up("job"), up("index"))}},
 		{s.videos, []mongo.IndexModel{
-			index("list", "owner", 1, "created", -1, "_id", -1),
-			index("touched", "state", 1, "touched", 1),
+			index("list", up("owner"), down("created"), down("_id")),
+			index("touched", up("state"), up("touched")),
 		}},
 	} {
 		for _, i := range c.indexes {
