@@ -16,6 +16,8 @@ import (
 
 // Ping returns nil when the server has the bucket and lets us in.
 func (b *Bucket) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	_, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.c.Bucket})
 	return fault("look up bucket "+b.c.Bucket, err)
 }

@@ -21,7 +21,7 @@ func fault(what string, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("%s: %w", what, err)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	if _, ok := errors.AsType[*caption.Error](err); ok {
@@ -55,6 +55,10 @@ func fault(what string, err error) error {
 	}
 	return err
 }
+
+// patience is how long a server may take for what one that is well does at once, tries included. Without it a server that hangs
+// would hold requests for as long as their connections live.
+const patience = 10 * time.Second
 
 func unavailable(err error) error {
 	return caption.Errorf(caption.KindUnavailable, "The storage does not answer at the moment. Try again in a few seconds.").

@@ -16,6 +16,8 @@ import (
 
 // CreateMultipart begins a multipart upload and returns its id.
 func (b *Bucket) CreateMultipart(ctx context.Context, key, contentType string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	in := &s3.CreateMultipartUploadInput{Bucket: &b.c.Bucket, Key: &key}
 	if contentType != "" {
 		in.ContentType = &contentType
@@ -36,7 +38,7 @@ func (b *Bucket) ListParts(ctx context.Context, key, id string) ([]caption.Part,
 	parts := []caption.Part{}
 	pages := s3.NewListPartsPaginator(b.client, &s3.ListPartsInput{Bucket: &b.c.Bucket, Key: &key, UploadId: &id})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := nextPage(ctx, pages.NextPage)
 		if err != nil {
 			return nil, fault("list parts of "+key, err)
 		}
@@ -46,6 +48,13 @@ func (b *Bucket) ListParts(ctx context.Context, key, id string) ([]caption.Part,
 	}
 	slices.SortFunc(parts, func(a, b caption.Part) int { return cmp.Compare(a.Number, b.Number) })
 	return parts, nil
+}
+
+// nextPage reads a page of a list.
+func nextPage[P any](ctx context.Context, read func(context.Context, ...func(*s3.Options)) (P, error)) (P, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return read(ctx)
 }
 
 // CompleteMultipart makes an object of the parts, which must be in the order of their numbers.
@@ -61,6 +70,8 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, id string, parts []
 
 // AbortMultipart ends a multipart upload and removes its parts. One that does not exist is no error.
 func (b *Bucket) AbortMultipart(ctx context.Context, key, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.c.Bucket, Key: &key, UploadId: &id})
 	if err = fault("abort upload of "+key, err); caption.KindOf(err) == caption.KindNotFound {
 		return nil
@@ -73,7 +84,7 @@ func (b *Bucket) ListMultiparts(ctx context.Context, prefix string) iter.Seq2[ca
 	return func(yield func(caption.Multipart, error) bool) {
 		pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.c.Bucket, Prefix: &prefix})
 		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+			page, err := nextPage(ctx, pages.NextPage)
 			if err != nil {
 				yield(caption.Multipart{}, fault("list uploads of "+prefix, err))
 				return

@@ -43,6 +43,8 @@ func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, int64, err
 
 // Head returns what is known of an object.
 func (b *Bucket) Head(ctx context.Context, key string) (caption.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.c.Bucket, Key: &key})
 	if err != nil {
 		return caption.Object{}, fault("look up object "+key, err)
@@ -55,6 +57,8 @@ func (b *Bucket) Head(ctx context.Context, key string) (caption.Object, error) {
 
 // Delete removes an object. One that does not exist is no error.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.c.Bucket, Key: &key})
 	if err = fault("delete object "+key, err); caption.KindOf(err) == caption.KindNotFound {
 		return nil
@@ -71,7 +75,7 @@ func (b *Bucket) DeletePrefix(ctx context.Context, prefix string) error {
 	var failures error
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.c.Bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := nextPage(ctx, pages.NextPage)
 		if err != nil {
 			return errors.Join(failures, fault("list objects of "+prefix, err))
 		}
@@ -100,7 +104,7 @@ func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[caption.Obje
 	return func(yield func(caption.Object, error) bool) {
 		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.c.Bucket, Prefix: &prefix})
 		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+			page, err := nextPage(ctx, pages.NextPage)
 			if err != nil {
 				yield(caption.Object{}, fault("list objects of "+prefix, err))
 				return

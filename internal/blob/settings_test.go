@@ -166,6 +166,20 @@ func TestServerAway(t *testing.T) {
 	require.Equal(t, caption.KindInternal, caption.KindOf(err))
 }
 
+// TestServerHangs has a server that takes requests and never answers.
+func TestServerHangs(t *testing.T) {
+	gone := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-gone }))
+	defer s.Close()
+	defer close(gone)
+	b := open(t, blob.Config{Bucket: "media", Endpoint: s.URL, PathStyle: true, AccessKey: "a", SecretKey: "s"})
+	start := time.Now()
+	_, err := b.CreateMultipart(t.Context(), "k", "")
+	require.Equal(t, "storage_unavailable", caption.CodeOf(err), "%v", err)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.GreaterOrEqual(t, time.Since(start), 5*time.Second, "it is given some time")
+}
+
 func TestEnsure(t *testing.T) {
 	for name, c := range map[string]struct {
 		head, create, cors int
