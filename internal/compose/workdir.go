@@ -25,13 +25,19 @@ func (p *Process) WorkDir(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", refused(err)
 	}
+	// One after the other, because a folder that was just made, and is not locked yet, looks like one that was left behind.
+	turn, err := lockDir(dir, syscall.LOCK_EX)
+	if err != nil {
+		return "", refused(err)
+	}
+	defer func() { _ = turn.Close() }() // Nothing was written.
 	old, err := filepath.Glob(filepath.Join(dir, workDirPattern+"*"))
 	if err != nil {
 		return "", refused(err)
 	}
 	for _, path := range old {
-		if lock, err := lockDir(path); err == nil {
-			_ = os.RemoveAll(path) // Another worker does it at the same time, or the next one will.
+		if lock, err := lockDir(path, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			_ = os.RemoveAll(path) // The next worker tries again.
 			_ = lock.Close()       // Nothing was written.
 		}
 	}
@@ -39,7 +45,7 @@ func (p *Process) WorkDir(dir string) (string, error) {
 	if err != nil {
 		return "", refused(err)
 	}
-	lock, err := lockDir(path)
+	lock, err := lockDir(path, syscall.LOCK_EX|syscall.LOCK_NB)
 	if err != nil {
 		return "", refused(err)
 	}
@@ -49,13 +55,13 @@ func (p *Process) WorkDir(dir string) (string, error) {
 	return path, nil
 }
 
-// lockDir locks a folder that no living process has locked.
-func lockDir(path string) (*os.File, error) {
+// lockDir locks a folder: one that no living process has locked, or, without LOCK_NB, when none has any more.
+func lockDir(path string, how int) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := syscall.Flock(int(f.Fd()), how); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
