@@ -314,7 +314,9 @@ func (c *Comparison) WriteHTML(w io.Writer) error {
 		row := comparedRow{Name: m.title()}
 		for i, e := range m.Policies {
 			cell := comparedCell{Text: m.text(i)}
-			if verdict := m.Verdict(i); verdict != Unclear {
+			if verdict := m.Verdict(i); e.DifferenceLow == 0 && e.DifferenceHigh == 0 && i > 0 {
+				cell.Class, cell.Difference = "no-clear-difference", "the same"
+			} else if verdict != Unclear {
 				cell.Class, cell.Verdict = strings.ReplaceAll(verdict, " ", "-"), verdict
 				cell.Difference = fmt.Sprintf("%s (%s to %s)", m.signed(e.Difference), m.signed(e.DifferenceLow), m.signed(e.DifferenceHigh))
 			} else if i > 0 && e.Difference.Known() {

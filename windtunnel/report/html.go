@@ -87,10 +87,10 @@ func (r *Result) cards() []card {
 	if len(r.SLOs) > 0 {
 		c := card{"promises kept", fmt.Sprintf("%d of %d", kept, len(r.SLOs)), Met}
 		switch {
-		case judged < len(r.SLOs):
-			c.Class = Unclear
 		case kept < judged:
 			c.Class = Missed
+		case judged < len(r.SLOs):
+			c.Class = Unclear
 		}
 		cards = append(cards, c)
 	}
