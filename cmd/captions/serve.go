@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"k8s-scalers/internal/config"
 	"k8s-scalers/internal/telemetry"
@@ -53,10 +55,15 @@ func (c serveCmd) Run(e *env) error {
 		debug.SetGCPercent(30)
 	}
 	slog.SetDefault(log) // for libraries, and for errors that are rendered where no logger is at hand
-	p, err := newPlatform(e.ctx, s, log)
+	stopTracing, err := telemetry.StartTracing(e.ctx, "captions", version, log)
 	if err != nil {
 		return err
 	}
+	p, err := newPlatform(e.ctx, s, log)
+	if err != nil {
+		return errors.Join(err, stopTracing(e.ctx))
+	}
+	p.App.OnClose("traces", 5*time.Second, stopTracing)
 	p.App.Go("announce", func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():

@@ -3,12 +3,15 @@ package captioning
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/text/language"
 
 	"k8s-scalers/internal/caption"
@@ -16,6 +19,7 @@ import (
 	"k8s-scalers/internal/identity"
 	"k8s-scalers/internal/speech"
 	"k8s-scalers/internal/subtitle"
+	"k8s-scalers/internal/telemetry"
 )
 
 type createRequest struct {
@@ -77,7 +81,11 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, u identity.User
 
 // enqueue publishes the first task of a job and records that the queue has it.
 func (s *Service) enqueue(ctx context.Context, j caption.Job) (caption.Job, error) {
-	if err := s.Publisher.Publish(ctx, caption.Task{Kind: caption.Prepare, JobID: j.ID, Run: j.Run}); err != nil {
+	ctx = telemetry.WithAttrs(ctx, slog.String("job_id", j.ID))
+	sending, span := telemetry.Span(ctx, "publish prepare", trace.SpanKindProducer, attribute.String("captions.job_id", j.ID))
+	err := s.Publisher.Publish(sending, caption.Task{Kind: caption.Prepare, JobID: j.ID, Run: j.Run, Trace: telemetry.Traceparent(sending)})
+	telemetry.End(span, err)
+	if err != nil {
 		return j, fmt.Errorf("publish: %w", err)
 	}
 	return s.Jobs.UpdateJob(ctx, j.ID, func(n *caption.Job) error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
+	"time"
 
 	"k8s-scalers/internal/app"
 	"k8s-scalers/internal/backend"
@@ -98,6 +99,11 @@ func (g Program) run() (err error) {
 	if p.App, err = app.New(o); err != nil {
 		return err
 	}
+	stopTracing, err := telemetry.StartTracing(ctx, g.Name, g.Version, log)
+	if err != nil {
+		return errors.Join(err, p.App.Close())
+	}
+	p.App.OnClose("traces", 5*time.Second, stopTracing)
 	if err := g.Build(ctx, p); err != nil {
 		return errors.Join(err, p.App.Close())
 	}

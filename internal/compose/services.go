@@ -17,6 +17,7 @@ import (
 	"k8s-scalers/internal/httpapi"
 	"k8s-scalers/internal/identity"
 	"k8s-scalers/internal/media"
+	"k8s-scalers/internal/podcost"
 	"k8s-scalers/internal/speech"
 	"k8s-scalers/internal/upload"
 	"k8s-scalers/internal/worker"
@@ -105,12 +106,17 @@ func (p *Process) Worker(w Work) ([]speech.Capabilities, error) {
 		can = append(can, e.Capabilities())
 		p.closing("engine "+e.Capabilities().Name, e)
 	}
+	pod, err := podcost.New(podcost.Config{Logger: p.Log})
+	if err != nil {
+		return nil, err
+	}
+	p.App.Go("pod deletion cost", pod.Run)
 	p.App.GoStages("worker", worker.New(worker.Deps{
 		Queue: w.Queue, Jobs: w.Store, Segments: w.Store, Transcripts: w.Store, Videos: w.Store,
 		Objects: w.Bucket, Events: w.Shared, Engines: engines, Fallback: w.Engines.EngineFallback,
 		WorkDir: w.WorkDir, Parallel: w.Settings.Workers, Window: w.Settings.Window, SegmentLength: w.Settings.SegmentLength,
 		MaxDuration: w.Settings.MaxDuration, MaxAttempts: w.Delivery.MaxAttempts,
-		Idle: w.Idle, OnIdle: w.OnIdle, Logger: p.Log, Registerer: p.Reg,
+		Idle: w.Idle, OnIdle: w.OnIdle, Busy: pod.Add, Logger: p.Log, Registerer: p.Reg,
 	}).Run)
 	return can, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/httpapi"
+	"k8s-scalers/internal/telemetry"
 )
 
 // errDraining is the cause of streams that end because the gateway shuts down.
@@ -106,6 +107,12 @@ func (g *Gateway) vouch(in *http.Request, out http.Header) {
 	out.Set("X-Forwarded-Host", host)
 	out.Set("X-Forwarded-Proto", proto)
 	out.Set("X-Request-Id", httpapi.RequestID(in.Context()))
+	for _, name := range []string{"Traceparent", "Tracestate", "Baggage"} {
+		out.Del(name)
+	}
+	if at := telemetry.Traceparent(in.Context()); at != "" {
+		out.Set("Traceparent", at)
+	}
 }
 
 // upstreamError says what became of a request that a service did not answer.

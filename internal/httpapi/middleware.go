@@ -7,9 +7,13 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/telemetry"
@@ -86,13 +90,18 @@ func ClientAddr(r *http.Request) netip.Addr {
 func (m *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := m.o.Now()
 	f := &facts{client: m.o.Trusted.client(r)}
-	if id := r.Header.Get("X-Request-Id"); saneID(id) && m.o.Trusted.Trusts(r) {
+	ctx := context.WithValue(r.Context(), factsKey{}, f)
+	trusted := m.o.Trusted.Trusts(r)
+	if id := r.Header.Get("X-Request-Id"); saneID(id) && trusted {
 		f.id = id
 	} else {
 		f.id = caption.NewID()
 	}
-	ctx := context.WithValue(r.Context(), factsKey{}, f)
-	r = r.WithContext(telemetry.WithAttrs(ctx, slog.String("request_id", f.id)))
+	if trusted { // Strangers neither join our traces nor decide which are kept.
+		ctx = telemetry.WithTraceparent(ctx, r.Header.Get("Traceparent"))
+	}
+	ctx, span := telemetry.Span(telemetry.WithAttrs(ctx, slog.String("request_id", f.id)), m.o.Service, trace.SpanKindServer)
+	r = r.WithContext(ctx)
 	w.Header().Set("X-Request-Id", f.id)
 	SecurityHeaders(w.Header())
 
@@ -117,6 +126,7 @@ func (m *wrapper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		m.metrics.inFlight.Dec()
 		m.report(r, rec, m.o.Now().Sub(start))
+		endSpan(span, r, rec)
 		if fault != nil {
 			panic(fault)
 		}
@@ -144,6 +154,28 @@ func (m *wrapper) report(r *http.Request, rec *recorder, took time.Duration) {
 		level = slog.LevelWarn
 	}
 	m.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// endSpan says in OpenTelemetry's words what report logs; no path, as that has ids, and no query, as that has tickets.
+func endSpan(span trace.Span, r *http.Request, rec *recorder) {
+	if span.IsRecording() {
+		status := rec.status
+		if status == 0 {
+			status = http.StatusOK
+		}
+		route := rec.route()
+		name := route
+		if !strings.HasPrefix(name, r.Method+" ") {
+			name = r.Method + " " + name
+		}
+		span.SetName(name)
+		span.SetAttributes(attribute.String("http.request.method", r.Method), attribute.String("http.route", route),
+			attribute.Int("http.response.status_code", status), attribute.String("captions.request_id", rec.facts.id))
+		if status >= 500 {
+			span.SetStatus(codes.Error, "")
+		}
+	}
+	span.End()
 }
 
 // SecurityHeaders sets the headers that tell browsers to do no more with a response than it is meant for. Those that are set already

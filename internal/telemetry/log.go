@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
 
 	"k8s-scalers/internal/caption"
@@ -21,7 +22,7 @@ const (
 )
 
 // NewLogger returns a logger that writes to w. Level is debug, info, warn or error, and empty means info; format is one
-// of the Format constants, and empty means auto. Each line carries the attributes of its context, see [WithAttrs].
+// of the Format constants, and empty means auto. Each line carries the attributes of its context, see [WithAttrs], and its trace_id.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if level != "" {
@@ -68,9 +69,14 @@ func (h contextHandler) Enabled(ctx context.Context, l slog.Level) bool {
 }
 
 func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
-	if attrs, ok := ctx.Value(attrsKey{}).([]slog.Attr); ok {
+	attrs, _ := ctx.Value(attrsKey{}).([]slog.Attr)
+	at := trace.SpanContextFromContext(ctx)
+	if len(attrs) > 0 || at.IsValid() {
 		r = r.Clone()
 		r.AddAttrs(attrs...)
+	}
+	if at.IsValid() {
+		r.AddAttrs(slog.String("trace_id", at.TraceID().String()))
 	}
 	if err := h.next.Handle(ctx, r); err != nil {
 		return fmt.Errorf("write log: %w", err)

@@ -1,5 +1,5 @@
-// Package telemetry builds what a process observes itself with: its logger, and its registry of metrics. What is
-// logged and counted is up to the packages that do the work; the admin port that shows the metrics is of package app.
+// Package telemetry builds what a process observes itself with: its logger, its registry of metrics, and its traces. What is
+// logged, counted and traced is up to the packages that do the work; the admin port that shows the metrics is of package app.
 package telemetry
 
 import (

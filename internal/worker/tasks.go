@@ -299,7 +299,7 @@ func (w *Worker) transcribe(ctx context.Context, t caption.Task) (string, error)
 // recognize runs the engine on one segment and stores the result.
 func (w *Worker) recognize(ctx context.Context, t caption.Task, j caption.Job, engine speech.Recognizer, at span) (caption.Job, error) {
 	length := at.End - at.Start
-	res, err := engine.Recognize(ctx, speech.Audio{
+	res, err := listen(ctx, engine, speech.Audio{
 		Open: func() (io.ReadCloser, error) {
 			body, _, err := w.Objects.Get(ctx, audioKey(j.ID, t.Segment))
 			return body, err

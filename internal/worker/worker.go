@@ -14,10 +14,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/speech"
+	"k8s-scalers/internal/telemetry"
 )
 
 // Objects is what the worker needs of the bucket.
@@ -63,6 +66,8 @@ type Deps struct {
 	// Idle is how long no task may have come before OnIdle is called, once; 0 is for ever.
 	Idle   time.Duration
 	OnIdle func()
+	// Busy, if set, is told with 1 when a task begins and with -1 when it ends.
+	Busy func(tasks int)
 
 	Now        func() time.Time      // nil: time.Now
 	Logger     *slog.Logger          // nil: discard
@@ -86,6 +91,7 @@ func New(d Deps) *Worker {
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
+	d.Objects = tracedObjects{d.Objects}
 	f := promauto.With(d.Registerer)
 	return &Worker{
 		Deps: d,
@@ -141,8 +147,10 @@ func (w *Worker) Run(soft, hard context.Context) error {
 func (w *Worker) take(hard context.Context, d caption.Delivery) {
 	task := d.Task()
 	log := w.Logger.With("job_id", task.JobID, "task", task.Kind, "segment", task.Segment, "attempt", d.Attempt())
-	ctx, stop := context.WithCancelCause(hard)
+	ctx, stop := context.WithCancelCause(telemetry.WithTraceparent(hard, task.Trace))
 	defer stop(nil)
+	ctx, span := telemetry.Span(ctx, "task "+string(task.Kind), trace.SpanKindConsumer, attribute.String("captions.job_id", task.JobID),
+		attribute.Int("captions.segment", task.Segment), attribute.Int("captions.attempt", d.Attempt()))
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -155,11 +163,17 @@ func (w *Worker) take(hard context.Context, d caption.Delivery) {
 	defer func() { stop(nil); <-watched }()
 
 	w.running.Inc()
+	if w.Busy != nil {
+		w.Busy(1)
+		defer w.Busy(-1)
+	}
 	w.idle.begin()
 	defer w.idle.end()
 	start := time.Now()
 	engine, err := w.handle(ctx, stop, task)
 	outcome := w.conclude(ctx, d, log, err)
+	span.SetAttributes(attribute.String("captions.outcome", outcome), attribute.String("captions.engine", engine))
+	telemetry.End(span, err)
 	w.running.Dec()
 	w.tasks.WithLabelValues(string(task.Kind), engine, outcome).Observe(time.Since(start).Seconds())
 	log.InfoContext(ctx, "task ended", "outcome", outcome, "seconds", time.Since(start).Seconds(), "engine", engine)

@@ -68,6 +68,7 @@ type fixture struct {
 	engine *engine
 	store  *sqlitestore.Store
 	queue  *sqlitequeue.Queue
+	trace  string // of the tasks that job publishes
 }
 
 // newFixture makes a worker on real backends, with segments of ten seconds and two of a job on the queue at a time.
@@ -143,7 +144,7 @@ func (f *fixture) job(path string) caption.Job {
 	require.NoError(f.t, f.store.PutVideo(f.t.Context(), v))
 	j, _, err := f.store.CreateJob(f.t.Context(), caption.Job{ID: caption.NewID(), Owner: "u", VideoID: v.ID, State: caption.Queued, Run: 1}, "")
 	require.NoError(f.t, err)
-	require.NoError(f.t, f.queue.Publish(f.t.Context(), caption.Task{Kind: caption.Prepare, JobID: j.ID, Run: 1}))
+	require.NoError(f.t, f.queue.Publish(f.t.Context(), caption.Task{Kind: caption.Prepare, JobID: j.ID, Run: 1, Trace: f.trace}))
 	return j
 }
 
