@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -23,6 +25,9 @@ type Clients struct {
 	Kube    kubernetes.Interface
 	Dynamic dynamic.Interface
 	mapper  apimeta.ResettableRESTMapper
+
+	mu       sync.Mutex
+	warnings []string
 }
 
 func newClients(kubeconfig string) (*Clients, error) {
@@ -33,6 +38,7 @@ func newClients(kubeconfig string) (*Clients, error) {
 	// Tests do in a second what people do in an hour, and mean to.
 	config.QPS, config.Burst = 1000, 1000
 	c := &Clients{Config: config}
+	config.WarningHandlerWithContext = c
 	if c.Kube, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("clients of the control plane: %w", err)
 	}
@@ -60,4 +66,23 @@ func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace,
 		return "", fmt.Errorf("kubeconfig of account %s in %s: %w", name, namespace, err)
 	}
 	return path, nil
+}
+
+// HandleWarningHeaderWithContext notes what the API server warns of.
+func (c *Clients) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.warnings, text) {
+		c.warnings = append(c.warnings, text)
+	}
+}
+
+// Warnings returns what the API server has warned of since it was called last, such as versions that will go, or pods
+// that their namespace will not take.
+func (c *Clients) Warnings() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	warnings := c.warnings
+	c.warnings = nil
+	return warnings
 }

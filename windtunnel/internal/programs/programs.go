@@ -26,25 +26,36 @@ import (
 // Program is a main package.
 type Program struct {
 	Name    string
-	Module  string // the folder whose go.mod pins it, relative to that of the wind tunnel
-	Package string // its import path; one that begins with "./" is in Module, and its sources count
+	Module  string   // the folder whose go.mod pins it, relative to that of the wind tunnel
+	Package string   // its import path
+	Sources []string // patterns of files in Module that count beside what go.mod pins
 }
 
 // The modules that pin upstream programs.
 const (
 	here    = "."
+	root    = ".."
 	scalers = "tools/scalers"
 	keda    = "tools/keda"
 )
 
 // Components is the control plane: package controlplane/components.
-func Components() Program { return Program{"components", here, "./internal/controlplane/components"} }
+func Components() Program {
+	const dir = "internal/controlplane/components"
+	return Program{"components", here, "./" + dir, []string{dir + "/*.go"}}
+}
+
+// RabbitMQ runs a real broker, as its standard input says.
+func RabbitMQ() Program {
+	const dir = "internal/testservers"
+	return Program{"rabbitmq", root, "./" + dir + "/rabbitmq", []string{dir + "/*.go", dir + "/rabbitmq/*.go"}}
+}
 
 // Kwok stands in for kubelets.
-func Kwok() Program { return Program{"kwok", scalers, "sigs.k8s.io/kwok/cmd/kwok"} }
+func Kwok() Program { return Program{"kwok", scalers, "sigs.k8s.io/kwok/cmd/kwok", nil} }
 
 // KarpenterKwok is Karpenter with a cloud provider whose nodes are kwok's.
-func KarpenterKwok() Program { return Program{"karpenter", scalers, "sigs.k8s.io/karpenter/kwok"} }
+func KarpenterKwok() Program { return Program{"karpenter", scalers, "sigs.k8s.io/karpenter/kwok", nil} }
 
 // VPARecommender is the part of the Vertical Pod Autoscaler that recommends.
 func VPARecommender() Program { return vpa("recommender") }
@@ -56,26 +67,26 @@ func VPAUpdater() Program { return vpa("updater") }
 func VPAAdmission() Program { return vpa("admission-controller") }
 
 func vpa(part string) Program {
-	return Program{"vpa-" + part, scalers, "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/" + part}
+	return Program{"vpa-" + part, scalers, "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/" + part, nil}
 }
 
 // KEDAOperator is the operator of KEDA.
 func KEDAOperator() Program {
-	return Program{"keda-operator", keda, "github.com/kedacore/keda/v2/cmd/operator"}
+	return Program{"keda-operator", keda, "github.com/kedacore/keda/v2/cmd/operator", nil}
 }
 
 // KEDAAdapter is the external metrics API of KEDA.
 func KEDAAdapter() Program {
-	return Program{"keda-adapter", keda, "github.com/kedacore/keda/v2/cmd/adapter"}
+	return Program{"keda-adapter", keda, "github.com/kedacore/keda/v2/cmd/adapter", nil}
 }
 
 // Build returns the path of the program, and builds it first when it is not there.
 func (p Program) Build(ctx context.Context, log *slog.Logger) (string, error) {
-	root, err := Root(ctx)
+	tunnel, err := Root(ctx)
 	if err != nil {
 		return "", err
 	}
-	module := filepath.Join(root, p.Module)
+	module := filepath.Join(tunnel, p.Module)
 	key, err := p.key(module)
 	if err != nil {
 		return "", fmt.Errorf("what %s is made of: %w", p.Name, err)
@@ -137,8 +148,8 @@ func (p Program) key(module string) (string, error) {
 	sum := sha256.New()
 	_, _ = fmt.Fprintln(sum, runtime.Version(), runtime.GOOS, runtime.GOARCH, p.Package) // A hash takes everything.
 	files := []string{filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum")}
-	if strings.HasPrefix(p.Package, "./") {
-		sources, err := filepath.Glob(filepath.Join(module, p.Package, "*.go"))
+	for _, pattern := range p.Sources {
+		sources, err := filepath.Glob(filepath.Join(module, pattern))
 		if err != nil {
 			return "", err
 		}
@@ -160,11 +171,11 @@ func (p Program) key(module string) (string, error) {
 // ModuleDir returns the folder of a module that one of ours pins: for files in it that are not Go, such as custom
 // resource definitions.
 func ModuleDir(ctx context.Context, p Program, module string) (string, error) {
-	root, err := Root(ctx)
+	tunnel, err := Root(ctx)
 	if err != nil {
 		return "", err
 	}
-	out, err := command(ctx, filepath.Join(root, p.Module), "mod", "download", "-json", module)
+	out, err := command(ctx, filepath.Join(tunnel, p.Module), "mod", "download", "-json", module)
 	if err != nil {
 		return "", fmt.Errorf("folder of module %s: %w", module, err)
 	}
