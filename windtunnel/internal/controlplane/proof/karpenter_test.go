@@ -1,0 +1,293 @@
+//go:build autoscalers
+
+package proof_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	"k8s-scalers/windtunnel/internal/controlplane"
+	"k8s-scalers/windtunnel/internal/process"
+	"k8s-scalers/windtunnel/internal/programs"
+)
+
+// TestKarpenter lets the real Karpenter, with its provider of pretended nodes in place of AWS, act on our pools: in a copy,
+// the class of the nodes is that provider's, and quiet times are a sixtieth.
+func TestKarpenter(t *testing.T) {
+	proof(t)
+	c := newCluster(t, nil)
+	c.startKwok(t)
+	c.startKarpenter(t)
+	pools := manifests(t, "Karpenter")
+	require.Len(t, only(pools, "NodePool"), 3)
+	for _, pool := range only(pools, "NodePool") {
+		pretended(t, pool)
+	}
+	c.apply(t, "", only(pools, "NodePool"))
+	c.addNamespace(t, "captions")
+	c.addService(t, "captions", "gateway-service")
+	c.addService(t, "captions", worker)
+
+	t.Run("a node for pending pods", func(t *testing.T) {
+		c.scale(t, "gateway-service", 10)
+		c.awaitReplicas(t, "captions", "gateway-service", 10, "once there are nodes")
+		for _, node := range c.nodesOf(t, "general") {
+			requireOrdinary(t, node)
+			require.Equal(t, "on-demand", node.Labels["karpenter.sh/capacity-type"])
+		}
+		require.NotEmpty(t, c.nodesOf(t, "general"))
+		for _, node := range c.nodesOf(t, "workers") {
+			require.Empty(t, c.podsOn(t, node, "gateway-service"), "what answers people is not interrupted")
+		}
+	})
+	t.Run("spot nodes for workers, and no more than the limits", func(t *testing.T) {
+		c.scale(t, worker, 1)
+		c.awaitReplicas(t, "captions", worker, 1, "once there are nodes")
+		for _, node := range c.nodesOf(t, "workers") {
+			requireOrdinary(t, node)
+			require.Equal(t, "spot", node.Labels["karpenter.sh/capacity-type"])
+		}
+		require.NotEmpty(t, c.nodesOf(t, "workers"))
+		// More than the pools can take together: some wait, however long.
+		c.scale(t, worker, 150)
+		eventually(t, func(ctx context.Context, t *require.CollectT) {
+			_, ready := c.replicas(ctx, t, "captions", worker)
+			require.Greater(t, ready, 60)
+			require.NotEmpty(t, c.events(ctx, t, "limits"), "Karpenter says that limits keep pods waiting")
+		})
+		for name, limit := range map[string]string{"workers": "48", "general": "64"} {
+			var cores resource.Quantity
+			for _, node := range c.nodesOf(t, name) {
+				cores.Add(*node.Status.Capacity.Cpu())
+			}
+			most := resource.MustParse(limit)
+			require.LessOrEqual(t, cores.Cmp(most), 0, "%s cores in pool %s", &cores, name)
+		}
+	})
+	t.Run("nothing is moved while a budget forbids it", func(t *testing.T) {
+		budget := []any{map[string]any{"nodes": "10%"}, map[string]any{"nodes": "0", "reasons": []any{"Underutilized"}}}
+		c.setBudgets(t, pools, budget)
+		c.scale(t, worker, 0)
+		eventually(t, func(_ context.Context, collect *require.CollectT) {
+			require.Empty(collect, c.nodesOf(t, "workers"), "empty nodes of workers go")
+		})
+		before := c.nodesOf(t, "general")
+		c.scale(t, "gateway-service", 40)
+		c.awaitReplicas(t, "captions", "gateway-service", 40, "there is room")
+		c.scale(t, "gateway-service", 2)
+		c.awaitReplicas(t, "captions", "gateway-service", 2, "fewer")
+		busy := map[string]bool{}
+		for _, node := range before {
+			if len(c.podsOn(t, node, "gateway-service")) > 0 {
+				busy[node.Name] = true
+			}
+		}
+		// Two rounds of looking and of thinking twice, at least.
+		for end := time.Now().Add(45 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+			now := map[string]bool{}
+			for _, node := range c.nodesOf(t, "general") {
+				now[node.Name] = true
+			}
+			for name := range busy {
+				require.True(t, now[name], "node %s has pods, and stays", name)
+			}
+		}
+	})
+	t.Run("consolidated when the load has gone", func(t *testing.T) {
+		c.setBudgets(t, pools, []any{map[string]any{"nodes": "10%"}})
+		eventually(t, func(_ context.Context, collect *require.CollectT) {
+			nodes := c.nodesOf(t, "general")
+			require.Len(collect, nodes, 1, "one node is enough")
+			if len(nodes) == 1 {
+				require.Equal(collect, "2", nodes[0].Labels["karpenter.k8s.aws/instance-cpu"], "and a small one")
+			}
+		})
+		c.awaitReplicas(t, "captions", "gateway-service", 2, "still there")
+	})
+	t.Run("a node with a GPU for who wants one", func(t *testing.T) {
+		require.Empty(t, c.nodesOf(t, "gpu"))
+		c.addWhisper(t)
+		eventually(t, func(_ context.Context, collect *require.CollectT) {
+			nodes := c.nodesOf(t, "gpu")
+			require.Len(collect, nodes, 1)
+			require.Equal(collect, "g4dn.xlarge", nodes[0].Labels[corev1.LabelInstanceTypeStable], "the cheapest with enough memory")
+			require.Len(collect, c.podsOn(t, nodes[0], "whisper"), 1)
+		})
+	})
+}
+
+// startKarpenter runs it with the rights that its chart gives its account.
+func (c cluster) startKarpenter(t *testing.T) {
+	t.Helper()
+	require.NoError(t, c.InstallCRDs(t.Context(), controlplane.Karpenter(), controlplane.KarpenterKwok()))
+	require.NoError(t, c.Apply(t.Context(), literal(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "karpenter"}})))
+	require.NoError(t, c.Apply(t.Context(), literal(map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"namespace": "karpenter", "name": "karpenter"}})))
+	dir, err := programs.ModuleDir(t.Context(), programs.KarpenterKwok(), "sigs.k8s.io/karpenter")
+	require.NoError(t, err)
+	for _, file := range []string{"clusterrole.yaml", "clusterrole-kwok.yaml", "role.yaml"} {
+		text, err := os.ReadFile(filepath.Join(dir, "kwok", "charts", "templates", file))
+		require.NoError(t, err)
+		require.NoError(t, c.Apply(t.Context(), chartRoles(t, file, string(text))...))
+	}
+	kubeconfig, err := c.ServiceAccountKubeconfig(t.Context(), "karpenter", "karpenter")
+	require.NoError(t, err)
+	require.NoError(t, c.Apply(t.Context(), literal(map[string]any{
+		"apiVersion": "karpenter.kwok.sh/v1alpha1", "kind": "KWOKNodeClass", "metadata": map[string]any{"name": "default"},
+	})))
+	ports, err := controlplane.FreePorts(t.Context(), 2)
+	require.NoError(t, err)
+	_, err = c.Run(process.Spec{Name: "karpenter", Path: build(t, programs.KarpenterKwok()), Env: []string{
+		"KUBECONFIG=" + kubeconfig, "SYSTEM_NAMESPACE=karpenter", "DISABLE_LEADER_ELECTION=true",
+		fmt.Sprintf("METRICS_PORT=%d", ports[0]), fmt.Sprintf("HEALTH_PROBE_PORT=%d", ports[1]),
+		"INSTANCE_TYPES_FILE_PATH=" + catalogue(t, c.Dir),
+	}})
+	require.NoError(t, err)
+}
+
+// chartRoles are the roles in a template of Karpenter's chart, bound to its account. Their rules are plain YAML; what is
+// filled in around them is names and labels.
+func chartRoles(t *testing.T, file, text string) []*unstructured.Unstructured {
+	t.Helper()
+	var objects []*unstructured.Unstructured
+	for i, document := range strings.Split(text, "\n---") {
+		head, rules, ok := strings.Cut(document, "\nrules:")
+		if !ok {
+			continue
+		}
+		var plain []string
+		for line := range strings.Lines(rules) {
+			if !strings.Contains(line, "{{") {
+				plain = append(plain, line)
+			}
+		}
+		var parsed []any
+		require.NoError(t, yaml.Unmarshal([]byte(strings.Join(plain, "")), &parsed))
+		require.NotEmpty(t, parsed)
+		kind, metadata := "ClusterRole", map[string]any{"name": fmt.Sprintf("karpenter-%s-%d", strings.TrimSuffix(file, ".yaml"), i)}
+		if strings.Contains(head, "kind: Role\n") {
+			kind, metadata["namespace"] = "Role", "karpenter"
+			for line := range strings.Lines(head) {
+				if namespace, ok := strings.CutPrefix(strings.TrimSpace(line), "namespace: "); ok && !strings.Contains(namespace, "{{") {
+					metadata["namespace"] = namespace
+				}
+			}
+		}
+		objects = append(objects,
+			literal(map[string]any{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "rules": parsed}),
+			literal(map[string]any{
+				"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind + "Binding", "metadata": metadata,
+				"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": metadata["name"]},
+				"subjects": []any{map[string]any{"kind": "ServiceAccount", "namespace": "karpenter", "name": "karpenter"}},
+			}))
+	}
+	require.NotEmpty(t, objects, "roles in %s", file)
+	return objects
+}
+
+// literal is an object with its own copy of everything in it.
+func literal(content map[string]any) *unstructured.Unstructured {
+	return (&unstructured.Unstructured{Object: content}).DeepCopy()
+}
+
+// pretended makes a pool one of pretended nodes.
+func pretended(t *testing.T, pool *unstructured.Unstructured) {
+	t.Helper()
+	require.NoError(t, unstructured.SetNestedField(pool.Object, map[string]any{
+		"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default",
+	}, "spec", "template", "spec", "nodeClassRef"))
+	text, found, err := unstructured.NestedString(pool.Object, "spec", "disruption", "consolidateAfter")
+	require.NoError(t, err)
+	require.True(t, found)
+	quiet, err := time.ParseDuration(text)
+	require.NoError(t, err)
+	require.NoError(t, unstructured.SetNestedField(pool.Object, (quiet/timescale).String(), "spec", "disruption", "consolidateAfter"))
+}
+
+// setBudgets gives the general pool budgets that do not depend on the time of the day at which a test runs.
+func (c cluster) setBudgets(t *testing.T, pools []*unstructured.Unstructured, budgets []any) {
+	t.Helper()
+	for _, pool := range only(pools, "NodePool") {
+		if pool.GetName() == "general" {
+			require.NoError(t, unstructured.SetNestedSlice(pool.Object, budgets, "spec", "disruption", "budgets"))
+			require.NoError(t, c.Apply(t.Context(), pool))
+		}
+	}
+}
+
+// scale tells a Deployment how many pods to run, as its autoscaler would.
+func (c cluster) scale(t *testing.T, name string, replicas int) {
+	t.Helper()
+	_, err := c.Kube.AppsV1().Deployments("captions").Patch(t.Context(), name, types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas), metav1.PatchOptions{})
+	require.NoError(t, err)
+}
+
+// nodesOf returns the nodes of a pool.
+func (c cluster) nodesOf(t *testing.T, pool string) []corev1.Node {
+	t.Helper()
+	list, err := c.Kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{LabelSelector: "karpenter.sh/nodepool=" + pool})
+	require.NoError(t, err)
+	return list.Items
+}
+
+// podsOn returns the pods of a service on a node.
+func (c cluster) podsOn(t *testing.T, node corev1.Node, service string) []corev1.Pod {
+	t.Helper()
+	list, err := c.Kube.CoreV1().Pods("captions").List(t.Context(), metav1.ListOptions{
+		LabelSelector: "app.kubernetes.io/name=" + service, FieldSelector: "spec.nodeName=" + node.Name,
+	})
+	require.NoError(t, err)
+	return list.Items
+}
+
+// events returns what has been told with a word in it.
+func (c cluster) events(ctx context.Context, t require.TestingT, word string) []string {
+	list, err := c.Kube.CoreV1().Events("").List(ctx, metav1.ListOptions{})
+	require.NoError(t, err)
+	var found []string
+	for _, event := range list.Items {
+		if strings.Contains(event.Message, word) {
+			found = append(found, event.Message)
+		}
+	}
+	return found
+}
+
+// requireOrdinary holds a node to the types that the pools for ordinary machines allow.
+func requireOrdinary(t *testing.T, node corev1.Node) {
+	t.Helper()
+	require.Contains(t, []string{"c", "m", "r"}, node.Labels["karpenter.k8s.aws/instance-category"], "%v", node.Labels)
+	require.Contains(t, []string{"5", "6", "7"}, node.Labels["karpenter.k8s.aws/instance-generation"])
+	require.Contains(t, []string{"2", "4", "8", "16"}, node.Labels["karpenter.k8s.aws/instance-cpu"])
+	require.Equal(t, "amd64", node.Labels[corev1.LabelArchStable])
+}
+
+// addWhisper runs something that wants a GPU.
+func (c cluster) addWhisper(t *testing.T) {
+	t.Helper()
+	_, err := c.Kube.CoreV1().Pods("captions").Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "whisper", Labels: map[string]string{"app.kubernetes.io/name": "whisper"}},
+		Spec: corev1.PodSpec{
+			Tolerations:     []corev1.Toleration{{Key: "nvidia.com/gpu", Operator: corev1.TolerationOpExists}},
+			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers: []corev1.Container{{
+				Name: "whisper", Image: "whisper",
+				Resources:       corev1.ResourceRequirements{Limits: corev1.ResourceList{"nvidia.com/gpu": resource.MustParse("1")}},
+				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+			}},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+}
