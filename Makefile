@@ -15,6 +15,7 @@ endif
 DATA ?= data
 ADDR ?= localhost:8080
 TEST_TIMEOUT ?= 20m
+AUTOSCALERS_TIMEOUT ?= 80m
 FUZZTIME ?= 5s
 
 .PHONY: help
@@ -33,6 +34,10 @@ build: ## Build bin/captions
 test: setup-test ## Run every test, with all the set-up that they need
 	go vet ./...
 	go test -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: test-autoscalers
+test-autoscalers: setup-services ## Prove every manifest in deploy/ on a real control plane, by the real autoscalers
+	cd windtunnel && go test -tags autoscalers -count 1 -p 1 -timeout $(AUTOSCALERS_TIMEOUT) -v ./internal/controlplane/...
 
 .PHONY: web
 web: setup-web ## Build the web app into internal/frontend/dist, which is committed
@@ -83,9 +88,11 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-test setup-race setup-manifests setup-lint setup-web setup-browser
+.PHONY: setup-run setup-services setup-test setup-race setup-manifests setup-lint setup-web setup-browser
 setup-run:
 	@scripts/setup.sh run
+setup-services:
+	@scripts/setup.sh services
 setup-test:
 	@scripts/setup.sh run test services
 setup-race:
