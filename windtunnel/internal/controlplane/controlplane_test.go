@@ -62,12 +62,11 @@ func TestControlPlane(t *testing.T) {
 	require.NoError(t, cp.Apply(t.Context(), objects...))
 
 	// The controllers act.
-	require.EventuallyWithT(t, func(t *require.CollectT) {
-		pods, err := cp.Kube.CoreV1().Pods("default").List(context.Background(), metav1.ListOptions{})
-		require.NoError(t, err)
-		require.Len(t, pods.Items, 3)
-		// The scheduler has looked at it, and there are no nodes.
-		require.Contains(t, pods.Items[0].Status.Conditions[0].Message, "no nodes available")
+	require.Eventually(t, func() bool {
+		pods, err := cp.Kube.CoreV1().Pods("default").List(t.Context(), metav1.ListOptions{})
+		// The scheduler has looked at one, and there are no nodes.
+		return err == nil && len(pods.Items) == 3 && len(pods.Items[0].Status.Conditions) > 0 &&
+			strings.Contains(pods.Items[0].Status.Conditions[0].Message, "no nodes available")
 	}, time.Minute, 50*time.Millisecond)
 
 	// A field that the API does not know is an error that names it.

@@ -111,8 +111,9 @@ func (p Program) Build(ctx context.Context, log *slog.Logger) (string, error) {
 	}
 	log.InfoContext(ctx, "Building, which takes minutes the first time", "program", p.Name)
 	begin := time.Now()
-	// Moved at the end, so that no half-built program stays.
-	if _, err := command(ctx, module, "build", "-buildvcs=false", "-ldflags=-s -w", "-o", path+".new", p.Package); err != nil {
+	// Our own have a build tag, so that nobody else compiles all of Kubernetes. Moved at the end, so that no half-built
+	// program stays.
+	if _, err := command(ctx, module, "build", "-tags=autoscalers", "-buildvcs=false", "-ldflags=-s -w", "-o", path+".new", p.Package); err != nil {
 		return "", fmt.Errorf("build %s: %w", p.Name, err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {

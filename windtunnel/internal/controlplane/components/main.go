@@ -1,3 +1,5 @@
+//go:build autoscalers
+
 // Command components is the parts of a Kubernetes control plane in one program: etcd, kube-apiserver,
 // kube-controller-manager and kube-scheduler, unmodified, each behind its name as the first argument. Package
 // controlplane builds it once, and runs it once for each part; nobody else has a use for it.

@@ -51,7 +51,7 @@ func (c cluster) startKwok(t *testing.T) {
 	path := build(t, programs.Kwok())
 	dir, err := programs.ModuleDir(t.Context(), programs.Kwok(), "sigs.k8s.io/kwok")
 	require.NoError(t, err)
-	args := []string{"--kubeconfig=" + c.Kubeconfig, "--manage-all-nodes=true", "--cidr=10.244.0.0/16", "--node-ip=192.0.2.2"}
+	args := []string{"--kubeconfig=" + c.Kubeconfig, "--manage-all-nodes=true", "--cidr=10.244.0.0/16", "--node-ip=192.0.2.2", "--node-port=0"}
 	// Without the stage that completes the pods of Jobs at once: those here work until there is nothing to do.
 	for _, stage := range []string{
 		"node/fast/node-initialize.yaml", "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
@@ -89,7 +89,7 @@ func (c cluster) addNamespace(t *testing.T, name string) {
 	}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	// Until the account that pods run as by default is there, none are accepted.
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		_, err := c.Kube.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
 		require.NoError(t, err)
 	})
@@ -123,21 +123,48 @@ func (c cluster) replicas(ctx context.Context, t require.TestingT, namespace, na
 // awaitReplicas waits until a Deployment has been told to run that many, and all are ready.
 func (c cluster) awaitReplicas(t *testing.T, namespace, name string, want int, why string) {
 	t.Helper()
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		wanted, ready := c.replicas(ctx, t, namespace, name)
 		require.Equal(t, want, wanted, "replicas wanted: %s", why)
 		require.Equal(t, want, ready, "replicas ready: %s", why)
 	})
 }
 
-// eventually looks until a condition holds.
-func eventually(t *testing.T, condition func(context.Context, *require.CollectT)) {
+// eventually looks until a condition holds; what it found wrong when it looked last is told in the end.
+func eventually(t *testing.T, condition func(context.Context, require.TestingT)) {
 	t.Helper()
-	require.EventuallyWithT(t, func(collect *require.CollectT) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		condition(ctx, collect)
-	}, patience, pause)
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		var a attempt
+		if a.holds(t.Context(), condition) {
+			return
+		}
+		if time.Now().After(end) {
+			require.Fail(t, "in vain", "%s", a.wrong)
+		}
+	}
+}
+
+// attempt is one look at a condition: what is required in it ends the look, not the test.
+type attempt struct{ wrong string }
+
+// failed is what ends a look.
+type failed struct{}
+
+func (a *attempt) Errorf(format string, args ...any) { a.wrong = fmt.Sprintf(format, args...) }
+
+func (a *attempt) FailNow() { panic(failed{}) }
+
+func (a *attempt) holds(ctx context.Context, condition func(context.Context, require.TestingT)) (holds bool) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil, failed:
+			holds = a.wrong == ""
+		default:
+			panic(r)
+		}
+	}()
+	condition(ctx, a)
+	return true
 }
 
 // manifests builds a folder below deploy/.

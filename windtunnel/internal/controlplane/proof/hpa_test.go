@@ -155,7 +155,7 @@ func (p *policy) holds(t *testing.T, want int, why string) {
 // awaitInactive waits until the controller says that a figure is missing.
 func (p *policy) awaitInactive(t *testing.T, why string) {
 	t.Helper()
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		hpa, err := p.Kube.AutoscalingV2().HorizontalPodAutoscalers(p.namespace).Get(ctx, p.hpa.Name, metav1.GetOptions{})
 		require.NoError(t, err)
 		conditions := map[autoscalingv2.HorizontalPodAutoscalerConditionType]corev1.ConditionStatus{}

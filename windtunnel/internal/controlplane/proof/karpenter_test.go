@@ -63,7 +63,7 @@ func TestKarpenter(t *testing.T) {
 		require.NotEmpty(t, c.nodesOf(t, "workers"))
 		// More than the pools can take together: some wait, however long.
 		c.scale(t, worker, 150)
-		eventually(t, func(ctx context.Context, t *require.CollectT) {
+		eventually(t, func(ctx context.Context, t require.TestingT) {
 			_, ready := c.replicas(ctx, t, "captions", worker)
 			require.Greater(t, ready, 60)
 			require.NotEmpty(t, c.events(ctx, t, "limits"), "Karpenter says that limits keep pods waiting")
@@ -81,7 +81,7 @@ func TestKarpenter(t *testing.T) {
 		budget := []any{map[string]any{"nodes": "10%"}, map[string]any{"nodes": "0", "reasons": []any{"Underutilized"}}}
 		c.setBudgets(t, pools, budget)
 		c.scale(t, worker, 0)
-		eventually(t, func(_ context.Context, collect *require.CollectT) {
+		eventually(t, func(_ context.Context, collect require.TestingT) {
 			require.Empty(collect, c.nodesOf(t, "workers"), "empty nodes of workers go")
 		})
 		before := c.nodesOf(t, "general")
@@ -108,7 +108,7 @@ func TestKarpenter(t *testing.T) {
 	})
 	t.Run("consolidated when the load has gone", func(t *testing.T) {
 		c.setBudgets(t, pools, []any{map[string]any{"nodes": "10%"}})
-		eventually(t, func(_ context.Context, collect *require.CollectT) {
+		eventually(t, func(_ context.Context, collect require.TestingT) {
 			nodes := c.nodesOf(t, "general")
 			require.Len(collect, nodes, 1, "one node is enough")
 			if len(nodes) == 1 {
@@ -120,7 +120,7 @@ func TestKarpenter(t *testing.T) {
 	t.Run("a node with a GPU for who wants one", func(t *testing.T) {
 		require.Empty(t, c.nodesOf(t, "gpu"))
 		c.addWhisper(t)
-		eventually(t, func(_ context.Context, collect *require.CollectT) {
+		eventually(t, func(_ context.Context, collect require.TestingT) {
 			nodes := c.nodesOf(t, "gpu")
 			require.Len(collect, nodes, 1)
 			require.Equal(collect, "g4dn.xlarge", nodes[0].Labels[corev1.LabelInstanceTypeStable], "the cheapest with enough memory")

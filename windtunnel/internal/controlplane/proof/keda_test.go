@@ -183,7 +183,7 @@ func (c cluster) requireCondition(t *testing.T, namespace, condition, status str
 	move(object, namespace)
 	client, err := c.Resource(object)
 	require.NoError(t, err)
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		o, err := client.Get(ctx, object.GetName(), metav1.GetOptions{})
 		require.NoError(t, err)
 		conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
@@ -242,7 +242,7 @@ func runsJobs(t *testing.T, c cluster, b *broker) {
 		return len(list.Items)
 	}
 	await := func(want int, why string) {
-		eventually(t, func(ctx context.Context, t *require.CollectT) { require.Equal(t, want, jobs(ctx, t), why) })
+		eventually(t, func(ctx context.Context, t require.TestingT) { require.Equal(t, want, jobs(ctx, t), why) })
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(pause) {
 			require.Equal(t, want, jobs(t.Context(), t), why)
 		}

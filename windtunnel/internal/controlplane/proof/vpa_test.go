@@ -86,7 +86,7 @@ func (c cluster) startVPA(t *testing.T) {
 		// Pods that are within bounds need not be half a day old.
 		"--in-recommendation-bounds-eviction-lifetime-threshold=10s")
 	// The admission controller registers itself after some seconds, and the updater does nothing until it has.
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		_, err := c.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, "vpa-webhook-config", metav1.GetOptions{})
 		require.NoError(t, err)
 	})
@@ -166,7 +166,7 @@ func (v *vertical) controlled(t *testing.T) []corev1.ResourceName {
 func (v *vertical) awaitRecommendation(t *testing.T, controlled []corev1.ResourceName) corev1.ResourceList {
 	t.Helper()
 	var target corev1.ResourceList
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		target = v.target(ctx, t)
 		require.Len(t, target, len(controlled))
 		for _, name := range controlled {
@@ -225,7 +225,7 @@ func uids(pods []corev1.Pod) []types.UID {
 // awaitChange waits until all pods request about what is recommended now.
 func (v *vertical) awaitChange(t *testing.T, controlled []corev1.ResourceName, more func(now []corev1.Pod, t require.TestingT)) {
 	t.Helper()
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		now := v.pods(ctx, t)
 		require.Len(t, now, copies)
 		target := v.target(ctx, t)
@@ -280,7 +280,7 @@ func (v *vertical) replaceOne(t *testing.T) corev1.Pod {
 	before := v.pods(t.Context(), t)
 	require.NoError(t, v.Kube.CoreV1().Pods(v.namespace).Delete(t.Context(), before[0].Name, metav1.DeleteOptions{}))
 	var fresh corev1.Pod
-	eventually(t, func(ctx context.Context, t *require.CollectT) {
+	eventually(t, func(ctx context.Context, t require.TestingT) {
 		now := v.pods(ctx, t)
 		require.Len(t, now, copies)
 		for _, pod := range now {
