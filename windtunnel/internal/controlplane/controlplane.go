@@ -56,7 +56,7 @@ type ControlPlane struct {
 }
 
 // startTimeout is how long a part may take to be ready; the slowest takes 2 s on a machine that does nothing else.
-const startTimeout = 3 * time.Minute
+const startTimeout = 10 * time.Minute
 
 // Start runs a control plane, and returns when it accepts pods.
 func Start(ctx context.Context, opts Options) (_ *ControlPlane, err error) {
