@@ -81,11 +81,13 @@ func (c *Clients) established(ctx context.Context, client dynamic.ResourceInterf
 		if err != nil {
 			return false, err
 		}
-		conditions, _, err := unstructured.NestedSlice(crd.Object, "status", "conditions")
+		// There is no list until there is a first condition.
+		conditions, _, err := unstructured.NestedFieldNoCopy(crd.Object, "status", "conditions")
 		if err != nil {
 			return false, err
 		}
-		for _, c := range conditions {
+		list, _ := conditions.([]any)
+		for _, c := range list {
 			if c, ok := c.(map[string]any); ok && c["type"] == "Established" && c["status"] == "True" {
 				return true, nil
 			}
