@@ -1,0 +1,47 @@
+// Command windtunnel runs the real autoscalers of Kubernetes in virtual time against the manifests that somebody will deploy.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type cli struct {
+	Run runCommand `cmd:"" help:"Run a scenario and say what happened to users, pods and the bill."`
+
+	Scenarios scenariosCommand `cmd:"" help:"List the scenarios that ship."`
+}
+
+// stop is set by Ctrl-C; a run then ends with what it has so far.
+type stop struct{ asked atomic.Bool }
+
+func (s *stop) watch() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		s.asked.Store(true)
+		<-signals
+		os.Exit(130)
+	}()
+}
+
+func main() {
+	stopping := &stop{}
+	stopping.watch()
+	parsed := kong.Parse(&cli{},
+		kong.Name("windtunnel"),
+		kong.Description("Runs the real autoscalers of Kubernetes in virtual time against your manifests."),
+		kong.UsageOnError(),
+		kong.Bind(stopping),
+	)
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"k8s-scalers/windtunnel"
+)
+
+type runCommand struct {
+	Scenario  string        `arg:"" help:"A scenario file, or the name of one that ships."`
+	Manifests []string      `placeholder:"DIR" help:"Kustomize folder, folder of YAML or file, in place of what the scenario names. May be repeated."`
+	Duration  time.Duration `help:"Run for this long in place of what the scenario says."`
+	Seed      uint64        `help:"Seed of the random numbers in place of the scenario's."`
+	JSON      bool          `name:"json" help:"Write the result as JSON to the standard output, in place of the summary."`
+}
+
+func (c *runCommand) Run(stopping *stop) error {
+	s, err := readScenario(c.Scenario)
+	if err != nil {
+		return err
+	}
+	planned := s.Duration
+	if c.Duration != 0 {
+		planned = c.Duration
+	}
+	progress := newProgress(planned)
+	result, err := windtunnel.Run(s, windtunnel.Options{
+		Manifests: c.Manifests, Duration: c.Duration, Seed: c.Seed, Progress: progress.set, Stopped: stopping.asked.Load,
+	})
+	progress.end()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return result.WriteJSON(os.Stdout)
+	}
+	return writeSummary(result)
+}
+
+func hours(d time.Duration) string { return fmt.Sprintf("%.1f h", d.Hours()) }

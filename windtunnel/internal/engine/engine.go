@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+
+	"k8s-scalers/windtunnel/cluster"
+	"k8s-scalers/windtunnel/internal/vtime"
+	"k8s-scalers/windtunnel/manifest"
+	"k8s-scalers/windtunnel/metrics"
+	"k8s-scalers/windtunnel/report"
+	"k8s-scalers/windtunnel/scalers/hpa"
+	"k8s-scalers/windtunnel/scenario"
+)
+
+// Input of a run.
+type Input struct {
+	Scenario *scenario.Scenario
+	Objects  []*manifest.Object
+	// Policy names the manifests, where several are compared.
+	Policy string
+	// Progress, if not nil, is told how much virtual time has passed. Stopped, if not nil, tells whether to end early.
+	Progress func(time.Duration)
+	Stopped  func() bool
+}
+
+const (
+	tick = time.Second
+	// phase is how long after a full second the controllers' timers run.
+	phase = tick / 2
+)
+
+// run is what one run holds.
+type run struct {
+	Input
+	start    time.Time
+	cluster  *cluster.Cluster
+	kubelet  *cluster.Kubelet
+	nodes    nodes
+	pipeline *metrics.Pipeline
+	loads    []*load
+	byPod    map[*cluster.Pod]*load
+	deciding *decisions
+	result   *report.Result
+	scraped  time.Time
+}
+
+// nodes is where pods run.
+type nodes interface {
+	// Start begins once the informers run; Stop ends what Start began.
+	Start()
+	Stop()
+	// Step gives nodes to pods and pods to nodes; everything else waits.
+	Step(now time.Time)
+	// Sample notes the state at a point of the report's axis, Finish the totals.
+	Sample(point int)
+	Finish(elapsed time.Duration)
+	// preflight says which pods can never run.
+	preflight(w *world)
+}
+
+// Run carries out a run. It must be called in a bubble of package vtime.
+func Run(in Input) (*report.Result, error) {
+	r := &run{Input: in, start: time.Now(), byPod: map[*cluster.Pod]*load{}}
+	r.newResult()
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // this is no test
+	defer cancel()
+	r.deciding = newDecisions(r.start)
+	ctx = klog.NewContext(ctx, r.deciding.logger())
+	defer r.deciding.takeErrors()()
+
+	scheme, err := cluster.NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	r.cluster = cluster.New(scheme)
+	world, err := r.fill()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.populate(world); err != nil {
+		return nil, err
+	}
+	r.kubelet = cluster.NewKubelet(r.cluster.API, r.timing(), r)
+	if r.nodes, err = r.newNodes(ctx); err != nil {
+		return nil, err
+	}
+	r.preflight(world)
+	r.nodes.preflight(world)
+	r.pipeline = metrics.New(r.pipelineConfig(), r.start)
+	start, wait, err := hpa.Run(ctx, r.cluster, r.pipeline, cluster.Scales{API: r.cluster.API, Scaled: r.deciding.scaled})
+	if err != nil {
+		return nil, err
+	}
+	r.cluster.Informers.Start(ctx.Done())
+	r.cluster.Informers.WaitForCacheSync(ctx.Done())
+	time.Sleep(phase)
+	start()
+	r.nodes.Start()
+	time.Sleep(tick - phase)
+	r.start = r.start.Add(tick)
+	elapsed := r.loop()
+	r.finish(elapsed)
+	r.nodes.Stop()
+	cancel()
+	wait()
+	r.cluster.Informers.Shutdown()
+	return r.result, nil
+}
+
+// loop lets time pass and returns how much has.
+func (r *run) loop() time.Duration {
+	every := int(r.Scenario.Every / tick)
+	steps := int(r.Scenario.Duration / tick)
+	r.turn()
+	r.sample(0)
+	for step := 1; step <= steps; step++ {
+		r.advance()
+		time.Sleep(tick)
+		vtime.Settle()
+		r.turn()
+		if step%every == 0 {
+			r.sample(step / every)
+		}
+		if step%60 == 0 {
+			r.cluster.Forget()
+			if r.Progress != nil {
+				r.Progress(time.Duration(step) * tick)
+			}
+		}
+		if r.Stopped != nil && r.Stopped() {
+			return time.Duration(step) * tick
+		}
+	}
+	return time.Duration(steps) * tick
+}
+
+// turn lets everything that is not a controller act, one after the other.
+func (r *run) turn() {
+	now := time.Now()
+	r.nodes.Step(now)
+	vtime.Settle()
+	r.kubelet.Step(now)
+	r.outOfMemory(now)
+	vtime.Settle()
+	if r.pipeline.Due(now) {
+		r.scrape(now)
+	}
+}
+
+// random numbers for one purpose: they do not depend on how many others were drawn.
+func (r *run) random(purpose string) *rand.Rand {
+	return rand.New(rand.NewPCG(r.Scenario.Seed, seedOf(purpose)))
+}
+
+func (r *run) timing() cluster.Timing {
+	pulls, starts := r.random("image pulls"), r.random("starts")
+	pull, start := r.Scenario.Pods.ImagePull.Of(), r.Scenario.Pods.Start.Of()
+	return cluster.Timing{
+		Pull: func(string) time.Duration { return seconds(pull.Draw(pulls)) },
+		Start: func(pod *corev1.Pod) time.Duration {
+			if l := r.loadOf(pod.Namespace, pod.Labels); l != nil && l.spec != nil && l.spec.Start != nil {
+				return seconds(l.spec.Start.Of().Draw(starts))
+			}
+			return seconds(start.Draw(starts))
+		},
+	}
+}
+
+func (r *run) pipelineConfig() metrics.Config {
+	config := metrics.Config{Interval: r.Scenario.Metrics.Interval, Delay: r.Scenario.Metrics.Delay}
+	for _, gap := range r.Scenario.Metrics.Gaps {
+		config.Gaps = append(config.Gaps, metrics.Gap{From: gap.From, To: gap.Until})
+	}
+	return config
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// newNodes chooses where pods run.
+func (r *run) newNodes(context.Context) (nodes, error) {
+	if len(r.Scenario.Cluster.Nodes) == 0 {
+		return newEndless(r)
+	}
+	return nil, fmt.Errorf("%s: cluster.nodes: nodes are not modelled yet; leave them out for a cluster without limits", r.Scenario.File)
+}

@@ -1,0 +1,81 @@
+package engine_test
+
+import (
+	"bytes"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"k8s-scalers/windtunnel"
+	"k8s-scalers/windtunnel/report"
+	"k8s-scalers/windtunnel/windtunneltest"
+)
+
+func run(t *testing.T, path string, options windtunnel.Options) *report.Result {
+	t.Helper()
+	r := windtunneltest.Run(t, path, options)
+	require.Empty(t, r.Check())
+	return r
+}
+
+func TestSameSeedSameBytesOnAnyNumberOfCores(t *testing.T) {
+	var first string
+	cores := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(cores)
+	for _, n := range []int{1, 2, 4, 2} {
+		runtime.GOMAXPROCS(n)
+		var out bytes.Buffer
+		require.NoError(t, run(t, "testdata/day.yaml", windtunnel.Options{Duration: 10 * time.Hour}).WriteJSON(&out))
+		if first == "" {
+			first = out.String()
+		}
+		if got := out.String(); got != first {
+			at := 0
+			for at < min(len(first), len(got)) && first[at] == got[at] {
+				at++
+			}
+			require.Equal(t, first[max(at-300, 0):min(at+100, len(first))], got[max(at-300, 0):min(at+100, len(got))], "with %d cores", n)
+		}
+	}
+	var other bytes.Buffer
+	require.NoError(t, run(t, "testdata/day.yaml", windtunnel.Options{Duration: 10 * time.Hour, Seed: 7}).WriteJSON(&other))
+	require.NotEqual(t, first, other.String(), "another seed")
+}
+
+func TestTheRealControllerScalesWithTheLoad(t *testing.T) {
+	r := run(t, "testdata/day.yaml", windtunnel.Options{})
+	w := r.Workloads[0]
+	require.InDelta(t, 3, float64(w.Replicas.Ready[2*60]), 1, "at night")
+	// 90 requests a second, 60 ms median and 84 ms mean, 0.9 core: about 7 cores at noon, at 70 % of half a core each.
+	require.InDelta(t, 20, float64(w.Replicas.Current.Max()), 1, "at noon")
+	require.Equal(t, report.Met, r.SLOs[0].Verdict())
+	require.NotEmpty(t, r.Decisions)
+	for _, d := range r.Decisions {
+		require.NotEmpty(t, d.Reason)
+	}
+	require.Len(t, r.NotModelled, 2, "the network policy, and the Deployment without load")
+	require.Contains(t, r.NotModelled[0].Where, "web.yaml:28")
+}
+
+func TestAStoppedRunSaysWhatItHas(t *testing.T) {
+	polls := 0
+	r := run(t, "testdata/day.yaml", windtunnel.Options{Stopped: func() bool { polls++; return polls == 600 }})
+	require.True(t, r.Interrupted)
+	require.InDelta(t, 600, float64(r.Duration), 0)
+	require.Positive(t, float64(r.Workloads[0].Counts.Served))
+}
+
+func TestWhatCanNeverWorkIsSaid(t *testing.T) {
+	r := run(t, "testdata/never.yaml", windtunnel.Options{})
+	var said []string
+	for _, w := range r.Warnings {
+		said = append(said, w.Where+" "+w.Text)
+	}
+	all := strings.Join(said, "\n")
+	require.Contains(t, all, "never/never.yaml:22 HorizontalPodAutoscaler shop/missing: it can never work: there is no Deployment shop/nobody")
+	require.Contains(t, all, "container web requests no cpu")
+	require.Contains(t, all, "nothing provides the External metric queue")
+}
