@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -14,6 +16,8 @@ type runCommand struct {
 	Duration  time.Duration `help:"Run for this long in place of what the scenario says."`
 	Seed      uint64        `help:"Seed of the random numbers in place of the scenario's."`
 	JSON      bool          `name:"json" help:"Write the result as JSON to the standard output, in place of the summary."`
+	CSV       bool          `name:"csv" help:"Write the series as CSV to the standard output, in place of the summary."`
+	Output    string        `short:"o" placeholder:"FILE" help:"Write a report with charts to this HTML file, too."`
 }
 
 func (c *runCommand) Run(stopping *stop) error {
@@ -33,10 +37,26 @@ func (c *runCommand) Run(stopping *stop) error {
 	if err != nil {
 		return err
 	}
+	if c.Output != "" {
+		if err := writeFile(c.Output, result.WriteHTML); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		return result.WriteJSON(os.Stdout)
 	}
-	return writeSummary(result)
+	if c.CSV {
+		return result.WriteCSV(os.Stdout)
+	}
+	return result.WriteSummary(os.Stdout)
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return errors.Join(write(file), file.Close())
 }
 
 func hours(d time.Duration) string { return fmt.Sprintf("%.1f h", d.Hours()) }
