@@ -101,7 +101,7 @@ func cooldownWithoutZero(s *set) []Finding {
 func shortGracePeriod(s *set) []Finding {
 	var all []Finding
 	for _, k := range s.scaledObjects {
-		w, ok := s.workloadOf(k.target)
+		w, ok := s.workloadOf(k.on)
 		if !ok || len(fromQueue(k)) == 0 {
 			continue
 		}

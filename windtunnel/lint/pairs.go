@@ -20,11 +20,11 @@ func twoHPAs(s *set) []Finding {
 	var all []Finding
 	for i, h := range s.hpas {
 		for _, other := range s.hpas[:i] {
-			if !h.target.same(other.target) || sameObject(h.Object, other.Object) {
+			if !h.on.same(other.on) || sameObject(h.Object, other.Object) {
 				continue
 			}
 			all = append(all, Finding{
-				Message: fmt.Sprintf("two HPAs act on %s: %s and %s", h.target, other.Ref(), h.Ref()),
+				Message: fmt.Sprintf("two HPAs act on %s: %s and %s", h.on, other.Ref(), h.Ref()),
 				Why:     "Each sets the replicas to what it wants, every 15 seconds, so that they swing between the two.",
 				Fix:     "Keep one HPA with both metrics: the one that asks for more replicas wins.",
 				Places:  []Place{at(other.Object, "spec", "scaleTargetRef"), at(h.Object, "spec", "scaleTargetRef")},
@@ -38,9 +38,9 @@ func kedaAndHPA(s *set) []Finding {
 	var all []Finding
 	for i, k := range s.scaledObjects {
 		for _, h := range s.hpas {
-			if k.target.same(h.target) {
+			if k.on.same(h.on) {
 				all = append(all, Finding{
-					Message: fmt.Sprintf("KEDA and an HPA act on %s: %s and %s", k.target, k.Ref(), h.Ref()),
+					Message: fmt.Sprintf("KEDA and an HPA act on %s: %s and %s", k.on, k.Ref(), h.Ref()),
 					Why:     "KEDA makes an HPA of its own for the ScaledObject, so that two HPAs set the replicas in turn.",
 					Fix:     "Keep one: CPU and memory can be triggers of the ScaledObject, of type cpu and memory.",
 					Places:  []Place{at(k.Object, "spec", "scaleTargetRef"), at(h.Object, "spec", "scaleTargetRef")},
@@ -48,9 +48,9 @@ func kedaAndHPA(s *set) []Finding {
 			}
 		}
 		for _, other := range s.scaledObjects[:i] {
-			if k.target.same(other.target) && !sameObject(k.Object, other.Object) {
+			if k.on.same(other.on) && !sameObject(k.Object, other.Object) {
 				all = append(all, Finding{
-					Message: fmt.Sprintf("two ScaledObjects act on %s: %s and %s", k.target, other.Ref(), k.Ref()),
+					Message: fmt.Sprintf("two ScaledObjects act on %s: %s and %s", k.on, other.Ref(), k.Ref()),
 					Why:     "KEDA makes an HPA for each of them, and these set the replicas in turn.",
 					Fix:     "Keep one ScaledObject with the triggers of both.",
 					Places:  []Place{at(other.Object, "spec", "scaleTargetRef"), at(k.Object, "spec", "scaleTargetRef")},
@@ -65,11 +65,11 @@ func twoVPAs(s *set) []Finding {
 	var all []Finding
 	for i, v := range s.vpas {
 		for _, other := range s.vpas[:i] {
-			if !v.target.same(other.target) || sameObject(v.Object, other.Object) {
+			if !v.on.same(other.on) || sameObject(v.Object, other.Object) {
 				continue
 			}
 			all = append(all, Finding{
-				Message: fmt.Sprintf("two VPAs act on %s: %s and %s", v.target, other.Ref(), v.Ref()),
+				Message: fmt.Sprintf("two VPAs act on %s: %s and %s", v.on, other.Ref(), v.Ref()),
 				Why:     "Only one of them is used for a pod, the older one; the other does nothing.",
 				Fix:     "Keep one, with both resources in controlledResources.",
 				Places:  []Place{at(other.Object, "spec", "targetRef"), at(v.Object, "spec", "targetRef")},
@@ -87,22 +87,22 @@ func hpaAndVPA(s *set) []Finding {
 			continue
 		}
 		for _, h := range s.hpas {
-			if !v.target.same(h.target) {
+			if !v.on.same(h.on) {
 				continue
 			}
 			for _, m := range utilizationMetrics(h) {
 				if controls(v, m.resource, m.container) {
-					all = append(all, conflictOn(m.resource, v, h.Object, h.target, m.path))
+					all = append(all, conflictOn(m.resource, v, h.Object, h.on, m.path))
 				}
 			}
 		}
 		for _, k := range s.scaledObjects {
-			if !v.target.same(k.target) {
+			if !v.on.same(k.on) {
 				continue
 			}
 			for _, t := range k.triggers {
 				if (t.kind == "cpu" || t.kind == "memory") && controls(v, corev1.ResourceName(t.kind), "") && metricType(k, t) == "Utilization" {
-					all = append(all, conflictOn(corev1.ResourceName(t.kind), v, k.Object, k.target, t.path))
+					all = append(all, conflictOn(corev1.ResourceName(t.kind), v, k.Object, k.on, t.path))
 				}
 			}
 		}
@@ -188,18 +188,18 @@ func cpaAndHPA(s *set) []Finding {
 		var others []Place
 		var name string
 		for _, h := range s.hpas {
-			if h.target.same(c.target) {
+			if h.on.same(c.on) {
 				others, name = append(others, at(h.Object, "spec", "scaleTargetRef")), h.Ref()
 			}
 		}
 		for _, k := range s.scaledObjects {
-			if k.target.same(c.target) {
+			if k.on.same(c.on) {
 				others, name = append(others, at(k.Object, "spec", "scaleTargetRef")), k.Ref()
 			}
 		}
 		if len(others) > 0 {
 			all = append(all, Finding{
-				Message: fmt.Sprintf("Cluster Proportional Autoscaler and %s act on %s", name, c.target),
+				Message: fmt.Sprintf("Cluster Proportional Autoscaler and %s act on %s", name, c.on),
 				Why:     "The one sets the replicas by the number of nodes, the other by load, in turn.",
 				Fix:     "Keep one of them.",
 				Places:  append([]Place{at(c.Object)}, others...),

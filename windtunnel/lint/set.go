@@ -45,21 +45,21 @@ func sameNamespace(a, b string) bool { return a == b || a == "" || b == "" }
 // workload is something with pods and replicas.
 type workload struct {
 	*manifest.Object
-	target
+	on       target
 	replicas *int32
 	pod      corev1.PodSpec
 }
 
 type hpa struct {
 	*manifest.Object
-	target
+	on   target
 	spec autoscalingv2.HorizontalPodAutoscalerSpec
 }
 
 // scaled is a ScaledObject of KEDA.
 type scaled struct {
 	*manifest.Object
-	target
+	on       target
 	triggers []trigger
 }
 
@@ -71,14 +71,14 @@ type trigger struct {
 
 type vpa struct {
 	*manifest.Object
-	target
+	on   target
 	mode string
 }
 
 // cpa is a Deployment of Cluster Proportional Autoscaler.
 type cpa struct {
 	*manifest.Object
-	target
+	on target
 }
 
 func newSet(objects []*manifest.Object) *set {
@@ -137,7 +137,7 @@ func kindOf(name string) string {
 // workloadOf is the workload that a scaler acts on, and whether it is among what is applied.
 func (s *set) workloadOf(t target) (workload, bool) {
 	for _, w := range s.workloads {
-		if w.target.same(t) {
+		if w.on.same(t) {
 			return w, true
 		}
 	}

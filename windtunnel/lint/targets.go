@@ -13,17 +13,17 @@ import (
 // scaler is anything that acts on a workload.
 type scaler struct {
 	*manifest.Object
-	target
+	on    target
 	field string // of the reference
 }
 
 func (s *set) scalers() []scaler {
 	var all []scaler
 	for _, h := range s.hpas {
-		all = append(all, scaler{h.Object, h.target, "scaleTargetRef"})
+		all = append(all, scaler{h.Object, h.on, "scaleTargetRef"})
 	}
 	for _, k := range s.scaledObjects {
-		all = append(all, scaler{k.Object, k.target, "scaleTargetRef"})
+		all = append(all, scaler{k.Object, k.on, "scaleTargetRef"})
 	}
 	return all
 }
@@ -31,23 +31,23 @@ func (s *set) scalers() []scaler {
 func missingTargets(s *set) []Finding {
 	acting := s.scalers()
 	for _, v := range s.vpas {
-		acting = append(acting, scaler{v.Object, v.target, "targetRef"})
+		acting = append(acting, scaler{v.Object, v.on, "targetRef"})
 	}
 	var all []Finding
 	for _, a := range acting {
-		if _, ok := s.workloadOf(a.target); ok || !slices.Contains([]string{"Deployment", "StatefulSet"}, a.target.kind) {
+		if _, ok := s.workloadOf(a.on); ok || !slices.Contains([]string{"Deployment", "StatefulSet"}, a.on.kind) {
 			continue
 		}
 		places := []Place{at(a.Object, "spec", a.field)}
-		fix := "Correct the name, or name the folder that has the " + a.target.kind + ", too."
+		fix := "Correct the name, or name the folder that has the " + a.on.kind + ", too."
 		for _, w := range s.workloads {
-			if w.target.kind == a.target.kind && w.target.name == a.target.name {
+			if w.on.kind == a.on.kind && w.on.name == a.on.name {
 				places = append(places, at(w.Object, "metadata"))
-				fix = fmt.Sprintf("Put both into one namespace: a scaler acts only within its own, and the %s is in %s.", w.target.kind, w.target.namespace)
+				fix = fmt.Sprintf("Put both into one namespace: a scaler acts only within its own, and the %s is in %s.", w.on.kind, w.on.namespace)
 			}
 		}
 		all = append(all, Finding{
-			Message: fmt.Sprintf("%s acts on %s, which is not there", a.Ref(), a.target),
+			Message: fmt.Sprintf("%s acts on %s, which is not there", a.Ref(), a.on),
 			Why:     "It waits for its target for ever, and nothing is scaled.",
 			Fix:     fix,
 			Places:  places,
@@ -60,7 +60,7 @@ func missingTargets(s *set) []Finding {
 func missingRequests(s *set) []Finding {
 	var all []Finding
 	for _, h := range s.hpas {
-		w, ok := s.workloadOf(h.target)
+		w, ok := s.workloadOf(h.on)
 		if !ok {
 			continue
 		}
@@ -79,7 +79,7 @@ func missingRequests(s *set) []Finding {
 		}
 	}
 	for _, k := range s.scaledObjects {
-		w, ok := s.workloadOf(k.target)
+		w, ok := s.workloadOf(k.on)
 		if !ok {
 			continue
 		}
@@ -110,7 +110,7 @@ func noRequest(w workload, container string, path []any, resource corev1.Resourc
 func replicasUnderScaler(s *set) []Finding {
 	var all []Finding
 	for _, a := range s.scalers() {
-		w, ok := s.workloadOf(a.target)
+		w, ok := s.workloadOf(a.on)
 		if !ok || w.replicas == nil {
 			continue
 		}

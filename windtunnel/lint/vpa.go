@@ -30,7 +30,7 @@ func memoryBelowFloor(s *set) []Finding {
 	var all []Finding
 	for _, v := range s.vpas {
 		containers := int64(1)
-		if w, ok := s.workloadOf(v.target); ok {
+		if w, ok := s.workloadOf(v.on); ok {
 			containers = int64(len(longRunning(w)))
 		}
 		policies, _, _ := unstructured.NestedSlice(v.Object.Object, "spec", "resourcePolicy", "containerPolicies")
@@ -57,8 +57,8 @@ func memoryBelowFloor(s *set) []Finding {
 func singletonNeverUpdated(s *set) []Finding {
 	var all []Finding
 	for _, v := range s.vpas {
-		w, ok := s.workloadOf(v.target)
-		if !ok || v.mode == "Off" || v.mode == "Initial" || number(v.Object, -1, "spec", "updatePolicy", "minReplicas") >= 0 || s.scaledAbove(v.target, 1) {
+		w, ok := s.workloadOf(v.on)
+		if !ok || v.mode == "Off" || v.mode == "Initial" || number(v.Object, -1, "spec", "updatePolicy", "minReplicas") >= 0 || s.scaledAbove(v.on, 1) {
 			continue
 		}
 		if w.replicas != nil && *w.replicas != 1 {
@@ -78,12 +78,12 @@ func singletonNeverUpdated(s *set) []Finding {
 // scaledAbove tells whether an autoscaler keeps the workload above so many replicas, or may.
 func (s *set) scaledAbove(t target, n int32) bool {
 	for _, h := range s.hpas {
-		if h.target.same(t) && h.spec.MinReplicas != nil && *h.spec.MinReplicas > n {
+		if h.on.same(t) && h.spec.MinReplicas != nil && *h.spec.MinReplicas > n {
 			return true
 		}
 	}
 	for _, k := range s.scaledObjects {
-		if k.target.same(t) && number(k.Object, 0, "spec", "minReplicaCount") > int64(n) {
+		if k.on.same(t) && number(k.Object, 0, "spec", "minReplicaCount") > int64(n) {
 			return true
 		}
 	}

@@ -97,14 +97,14 @@ func (f askingForOrigins) ReadFile(path string) ([]byte, error) {
 	if err != nil || filepath.Dir(path) != f.dir || !slices.Contains(kustomizationNames(), filepath.Base(path)) {
 		return text, err
 	}
-	var k map[string]any
-	if yaml.Unmarshal(text, &k) != nil {
-		return text, nil // Kustomize will say what is wrong with it.
+	var k struct {
+		BuildMetadata []string `yaml:"buildMetadata"`
 	}
-	if _, ok := k["buildMetadata"]; ok {
-		return text, nil
+	// Kustomize itself will say what is wrong with a file that cannot be read.
+	if err := yaml.Unmarshal(text, &k); err == nil && k.BuildMetadata == nil {
+		text = append(text, "\nbuildMetadata: [originAnnotations]\n"...)
 	}
-	return append(text, "\nbuildMetadata: [originAnnotations]\n"...), nil
+	return text, nil
 }
 
 func fieldsOf(text []byte) (map[string]any, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"k8s-scalers/windtunnel/lint"
@@ -40,7 +41,7 @@ func run(out io.Writer, args []string) error {
 	if *each {
 		sets = nil
 		for _, dir := range flags.Args() {
-			sets = append(sets, append(always[:len(always):len(always)], dir))
+			sets = append(sets, append(slices.Clip(always), dir))
 		}
 	}
 	wrong, objectCount := 0, 0
