@@ -32,7 +32,7 @@ func newDecisions(start time.Time) *decisions {
 func (d *decisions) add(decision report.Decision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	decision.At = report.Value(time.Since(d.start).Seconds())
+	decision.At = report.Value(max(0, time.Since(d.start).Seconds()))
 	d.made = append(d.made, decision)
 }
 
@@ -81,7 +81,14 @@ func (d *decisions) explain(reason string) {
 	}
 }
 
+// settling is how long after the start errors are not worth a note: there are no pods and no metrics yet, and every scaler
+// says so. What stays broken says so again later.
+const settling = 2 * time.Minute
+
 func (d *decisions) failed(err error, msg string) {
+	if time.Since(d.start) < settling {
+		return
+	}
 	text := msg
 	if err != nil {
 		text = strings.TrimSpace(strings.TrimSuffix(msg, ":") + ": " + err.Error())

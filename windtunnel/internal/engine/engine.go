@@ -70,7 +70,7 @@ func Run(in Input) (*report.Result, error) {
 	r.newResult()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // this is no test
 	defer cancel()
-	r.deciding = newDecisions(r.start)
+	r.deciding = newDecisions(r.start.Add(tick))
 	ctx = klog.NewContext(ctx, r.deciding.logger())
 	defer r.deciding.takeErrors()()
 

@@ -53,6 +53,8 @@ func TestTheRealControllerScalesWithTheLoad(t *testing.T) {
 	require.InDelta(t, 20, float64(w.Replicas.Current.Max()), 1, "at noon")
 	require.Equal(t, report.Met, r.SLOs[0].Verdict())
 	require.NotEmpty(t, r.Decisions)
+	require.Empty(t, r.Warnings)
+	require.InDelta(t, float64(w.Replicas.Current[len(w.Replicas.Current)-1]), float64(w.Counts.PodsStarted-w.Counts.PodsStopped), 1)
 	for _, d := range r.Decisions {
 		require.NotEmpty(t, d.Reason)
 	}

@@ -42,8 +42,6 @@ type load struct {
 	arrived, arrivedScraped uint64
 	cpuSeconds, cpuWindow   float64
 	cpu, memory             float64
-	started                 map[*cluster.Pod]time.Time
-	counted                 map[*cluster.Pod]int
 }
 
 func (l *load) id() string { return l.namespace + "/" + l.name }
@@ -56,9 +54,10 @@ func (r *run) newLoad(deployment *appsv1.Deployment) (*load, error) {
 	}
 	l := &load{
 		namespace: deployment.Namespace, name: deployment.Name, selector: selector, version: -1,
-		result:  report.NewWorkload(r.result.Axis, "Deployment", deployment.Namespace, deployment.Name),
-		started: map[*cluster.Pod]time.Time{}, counted: map[*cluster.Pod]int{},
+		result: report.NewWorkload(r.result.Axis, "Deployment", deployment.Namespace, deployment.Name),
 	}
+	counts := &l.result.Counts
+	counts.PodsStarted, counts.PodsStopped, counts.OOMKills = 0, 0, 0
 	for i := range r.Scenario.Workloads {
 		if w := &r.Scenario.Workloads[i]; w.Deployment == l.id() {
 			l.spec = w
@@ -131,6 +130,9 @@ func (r *run) of(pod *cluster.Pod) *load {
 	if !known {
 		l = r.loadOf(pod.Namespace, pod.Labels)
 		r.byPod[pod] = l
+		if l != nil {
+			l.result.Counts.PodsStarted++
+		}
 	}
 	return l
 }
@@ -181,8 +183,6 @@ func (r *run) Kill(pod *cluster.Pod) {
 func (r *run) Gone(pod *cluster.Pod) {
 	if l := r.of(pod); l != nil {
 		l.result.Counts.PodsStopped++
-		delete(l.counted, pod)
-		delete(l.started, pod)
 		if l.model != nil {
 			l.model.Gone(pod)
 		}
