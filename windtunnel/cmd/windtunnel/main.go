@@ -14,6 +14,7 @@ import (
 type cli struct {
 	Run runCommand `cmd:"" help:"Run a scenario and say what happened to users, pods and the bill."`
 
+	Compare   compareCommand   `cmd:"" help:"Run one scenario under several policies and say what is better and what is worse."`
 	Scenarios scenariosCommand `cmd:"" help:"List the scenarios that ship."`
 }
 
