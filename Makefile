@@ -70,6 +70,14 @@ test-manifests: setup-manifests ## Test what is in deploy/: schemas, lint, alert
 kind: ## The platform in a Kubernetes cluster on this machine, with Docker and kind: http://localhost:8080
 	@scripts/kind.sh
 
+.PHONY: images
+images: ## Build the container images with docker, podman or buildah: captions/NAME:dev, or TAG=…
+	VERSION='$(VERSION)' scripts/images.sh
+
+.PHONY: test-images
+test-images: setup-images ## Build the images without a Docker daemon, as root, and look into each
+	scripts/images_test.sh
+
 .PHONY: fuzz
 fuzz: setup-test ## Fuzz every parser for a short time each (FUZZTIME=5s)
 	scripts/fuzz.sh $(FUZZTIME)
@@ -88,7 +96,7 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-services setup-test setup-race setup-manifests setup-lint setup-web setup-browser
+.PHONY: setup-run setup-services setup-test setup-race setup-manifests setup-lint setup-web setup-browser setup-images
 setup-run:
 	@scripts/setup.sh run
 setup-services:
@@ -105,3 +113,5 @@ setup-web:
 	@scripts/setup.sh web
 setup-browser:
 	@scripts/setup.sh run test web browser
+setup-images:
+	@scripts/setup.sh test images

@@ -32,7 +32,7 @@ check vet go vet ./...
 check golangci-lint "$linter" run ./...
 check modules modules
 check ferretdb standin
-check shellcheck shellcheck scripts/*.sh .ci/run deploy/addons/install.sh
+check shellcheck shellcheck -x scripts/*.sh .ci/run deploy/addons/install.sh
 check configuration-reference reference
 check web scripts/web.sh check
 

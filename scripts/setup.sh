@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages that the named groups need and that are missing: run, test, services,
-# race, lint, web, browser, monitoring.
+# race, lint, web, browser, monitoring, images.
 # As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
 # The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
 set -eu
@@ -74,9 +74,14 @@ for group in "$@"; do
 		fi
 		program npm npm node
 		;;
+	images)
+		program buildah buildah -
+		program debootstrap debootstrap -
+		program curl curl curl
+		;;
 	browser) is_mac || program "${CHROMIUM:-chromium}" chromium - ;;
 	*)
-		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser and monitoring" >&2
+		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser, monitoring and images" >&2
 		exit 2
 		;;
 	esac

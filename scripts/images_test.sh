@@ -1,0 +1,155 @@
+#!/bin/sh
+# Builds all images without a Docker daemon and without a registry, by buildah as root, and looks into each: who runs it, what can be
+# executed in it, whether its program starts on a root file system that cannot be written, how large it is; and the worker's
+# image transcribes a file. make test-images runs it.
+#
+# The base images are made here: Debian by debootstrap, Go's by copying the toolchain of this machine, and a stand-in for
+# distroless of certificates and nothing else. So this shows that the Dockerfile builds, that what it puts on top of its
+# bases is right, and that the programs need nothing of a base without libraries or shell. What the real bases contain it
+# does not show. What was built is kept in IMAGES_CACHE (default: ~/.cache/captions-images) for the next time.
+set -eu
+cd "$(dirname "$0")/.."
+
+die() { echo "images_test: $*" >&2; exit 1; }
+say() { echo "images_test: $*"; }
+
+[ "$(id -u)" = 0 ] || die "building images without a daemon needs root: sudo make test-images"
+services="auth-service gateway-service upload-service caption-service frontend"
+suite=bookworm
+cache=${IMAGES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/captions-images}
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+
+# Storage of its own: whoever has images of their own keeps them apart.
+export CONTAINERS_STORAGE_CONF="$cache/storage.conf" BUILDAH_ISOLATION=chroot IMAGE_TOOL=buildah TAG=test
+printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/storage"\nrunroot = "%s/run"\n' "$cache" "$cache" >"$CONTAINERS_STORAGE_CONF"
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"; buildah rm --all >/dev/null 2>&1' EXIT
+
+known() { buildah inspect --type image "$1" >/dev/null 2>&1; }
+base() { echo "localhost/captions-base/$1"; }
+
+wanted=$(sed -n 's/^ARG GO_IMAGE=.*:\([0-9.]*\)-.*/\1/p' deploy/images/Dockerfile)
+[ "$wanted" = "$(sed -n 's/^go //p' go.mod)" ] || die "the Dockerfile takes Go $wanted, but go.mod names another version"
+
+if ! known "$(base "debian:$suite")"; then
+	say "Debian $suite by debootstrap"
+	debootstrap --variant=minbase --include=ca-certificates "$suite" "$tmp/debian" http://deb.debian.org/debian >"$tmp/log" 2>&1 ||
+		{ tail "$tmp/log" >&2; die "debootstrap failed"; }
+	rm -rf "$tmp/debian/var/cache/apt" "$tmp/debian/var/lib/apt/lists"
+	container=$(buildah from scratch)
+	buildah add --quiet "$container" "$tmp/debian" / >/dev/null
+	buildah commit --quiet --rm "$container" "$(base "debian:$suite")" >/dev/null
+	rm -rf "$tmp/debian"
+fi
+go=$(go env GOVERSION)
+if ! known "$(base "$go")"; then
+	say "Go's image from the toolchain here, $go"
+	container=$(buildah from --pull-never "$(base "debian:$suite")")
+	buildah add --quiet "$container" "$(go env GOROOT)" /usr/local/go >/dev/null
+	buildah config --env PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+	buildah commit --quiet --rm "$container" "$(base "$go")" >/dev/null
+fi
+if ! known "$(base static)"; then
+	mkdir -p "$tmp/static/etc/ssl/certs"
+	cp /etc/ssl/certs/ca-certificates.crt "$tmp/static/etc/ssl/certs/"
+	echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >"$tmp/static/etc/passwd"
+	container=$(buildah from scratch)
+	buildah add --quiet "$container" "$tmp/static" / >/dev/null
+	buildah commit --quiet --rm "$container" "$(base static)" >/dev/null
+fi
+
+# The modules are there, or are fetched, outside; what is compiled is kept where other builds find it.
+go list -deps ./cmd/... >/dev/null
+modules=$(go env GOMODCACHE) objects=$(go env GOCACHE)
+BUILD_FLAGS="--pull-never --quiet --volume $modules:$modules --volume $objects:$objects
+	--build-arg GOMODCACHE=$modules --build-arg GOCACHE=$objects --build-arg GO_IMAGE=$(base "$go")
+	--build-arg STATIC_IMAGE=$(base static) --build-arg DEBIAN_IMAGE=$(base "debian:$suite")"
+export BUILD_FLAGS
+began=$(date +%s)
+# shellcheck disable=SC2086 # The words of $services are meant to be split.
+scripts/images.sh $services caption-worker captions
+say "built in $(($(date +%s) - began)) s"
+
+failed=
+fail() { echo "images_test: FAILED: $*" >&2; failed=yes; }
+
+# inside ROOT USER COMMAND... runs a command in an image whose root file system cannot be written, as Kubernetes will.
+inside() {
+	# shellcheck disable=SC2016 # The variables are those of the inner shell.
+	unshare --mount --fork --kill-child sh -euc '
+		root=$1 user=$2
+		shift 2
+		mount --bind "$root" "$root"
+		for dir in tmp work; do
+			[ ! -d "$root/$dir" ] || { mount -t tmpfs tmpfs "$root/$dir" && chmod 1777 "$root/$dir"; }
+		done
+		[ -z "${GIVEN:-}" ] || cp -r "$GIVEN"/. "$root/work/"
+		[ ! -d "$root/dev" ] || mount --rbind /dev "$root/dev"
+		[ ! -d "$root/proc" ] || mount -t proc proc "$root/proc"
+		mount -o remount,bind,ro "$root"
+		exec chroot --userspec="$user:$user" "$root" "$@"' inside "$@"
+}
+
+for name in $services caption-worker captions; do
+	image="localhost/captions/$name:$TAG"
+	container=$(buildah from --pull-never "$image")
+	root=$(buildah mount "$container")
+	user=$(buildah inspect --type image --format '{{.OCIv1.Config.User}}' "$image")
+	[ "$user" = 65532:65532 ] || fail "$name runs as \"$user\""
+	user=65532
+	case " $services " in
+	*" $name "*)
+		programs=$(find "$root" -type f -perm /111 | sed "s|^$root||" | sort | tr '\n' ' ')
+		[ "$programs" = "/usr/local/bin/$name " ] || fail "$name has programs beside its own: $programs"
+		;;
+	*)
+		# shellcheck disable=SC2016 # The inner shell's.
+		inside "$root" $user /bin/sh -c '[ "$(id -u)" = 65532 ] && ! touch /x 2>/dev/null && touch /work/x /tmp/x' ||
+			fail "$name: wrong user, or what should be read-only or writable is not"
+		;;
+	esac
+	# Without settings the six say what is missing, and need nothing else to do so.
+	if [ "$name" = captions ]; then
+		inside "$root" $user /usr/local/bin/captions version | grep -q '^captions .' || fail "captions does not start"
+	elif [ "$name" != frontend ]; then
+		code=0
+		inside "$root" $user "/usr/local/bin/$name" >"$tmp/out" 2>&1 || code=$?
+		{ [ $code = 2 ] && grep -q CAPTIONS_ "$tmp/out"; } || { cat "$tmp/out"; fail "$name without settings ended with $code"; }
+	fi
+	size=$(du -sm "$root" | cut -f 1)
+	printf 'images_test: %-16s user %s, %4s MB\n' "$name" "$user" "$size"
+	case $name in
+	frontend) frontend=$root ;;
+	caption-worker) worker=$root ;;
+	captions) captions=$root ;;
+	esac
+done
+
+# One of them in full: the web app is served.
+export CAPTIONS_ADDR=127.0.0.1:18479 CAPTIONS_ADMIN_ADDR=127.0.0.1:18480
+inside "$frontend" 65532 /usr/local/bin/frontend >"$tmp/frontend" 2>&1 &
+pid=$!
+tries=0
+until curl -sf http://127.0.0.1:18479/ >"$tmp/page" || [ $tries = 50 ]; do
+	tries=$((tries + 1))
+	sleep 0.2
+done
+unset CAPTIONS_ADDR CAPTIONS_ADMIN_ADDR
+kill $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+grep -qi '<html' "$tmp/page" || { cat "$tmp/frontend"; fail "frontend does not serve the web app"; }
+
+# What the worker needs to turn speech into text is in its image: the command that does so without a server runs in it.
+mkdir "$tmp/given"
+cp "$captions/usr/local/bin/captions" "$tmp/given/"
+flite -voice rms -t 'The farmer walks to the market and buys fresh bread.' -o "$tmp/given/talk.wav"
+export GIVEN="$tmp/given"
+inside "$worker" 65532 /work/captions transcribe -f txt -o - /work/talk.wav >"$tmp/text" 2>"$tmp/out" ||
+	{ cat "$tmp/out"; fail "the worker's image does not transcribe"; }
+grep -q market "$tmp/text" || fail "the worker's image heard: $(cat "$tmp/text")"
+say "the worker's image heard: $(tr '\n' ' ' <"$tmp/text")"
+
+[ -z "$failed" ] || exit 1
+say "all images are as they should be"
