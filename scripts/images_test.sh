@@ -3,7 +3,7 @@
 # executed in it, whether its program starts on a root file system that cannot be written, how large it is; and the worker's
 # image transcribes a file. make test-images runs it.
 #
-# The base images are made here: Debian by debootstrap, Go's by copying the toolchain of this machine, and a stand-in for
+# The base images are made here: Debian by debootstrap, Go's from that with the toolchain of this machine, and a stand-in for
 # distroless of certificates and nothing else. So this shows that the Dockerfile builds, that what it puts on top of its
 # bases is right, and that the programs need nothing of a base without libraries or shell. What the real bases contain it
 # does not show. What was built is kept in IMAGES_CACHE (default: ~/.cache/captions-images) for the next time.
@@ -43,13 +43,10 @@ if ! known "$(base "debian:$suite")"; then
 	buildah commit --quiet --rm "$container" "$(base "debian:$suite")" >/dev/null
 	rm -rf "$tmp/debian"
 fi
-go=$(go env GOVERSION)
-if ! known "$(base "$go")"; then
-	say "Go's image from the toolchain here, $go"
+if ! known "$(base go)"; then
 	container=$(buildah from --pull-never "$(base "debian:$suite")")
-	buildah add --quiet "$container" "$(go env GOROOT)" /usr/local/go >/dev/null
 	buildah config --env PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-	buildah commit --quiet --rm "$container" "$(base "$go")" >/dev/null
+	buildah commit --quiet --rm "$container" "$(base go)" >/dev/null
 fi
 if ! known "$(base static)"; then
 	mkdir -p "$tmp/static/etc/ssl/certs"
@@ -60,11 +57,11 @@ if ! known "$(base static)"; then
 	buildah commit --quiet --rm "$container" "$(base static)" >/dev/null
 fi
 
-# The modules are there, or are fetched, outside; what is compiled is kept where other builds find it.
+# Go itself, its modules and what it has compiled are those of this machine, mounted.
 go list -deps ./cmd/... >/dev/null
 modules=$(go env GOMODCACHE) objects=$(go env GOCACHE)
-BUILD_FLAGS="--pull-never --quiet --volume $modules:$modules --volume $objects:$objects
-	--build-arg GOMODCACHE=$modules --build-arg GOCACHE=$objects --build-arg GO_IMAGE=$(base "$go")
+BUILD_FLAGS="--pull-never --volume $modules:$modules --volume $objects:$objects
+	--build-arg GOMODCACHE=$modules --build-arg GOCACHE=$objects --volume $(go env GOROOT):/usr/local/go --build-arg GO_IMAGE=$(base go)
 	--build-arg STATIC_IMAGE=$(base static) --build-arg DEBIAN_IMAGE=$(base "debian:$suite")"
 export BUILD_FLAGS
 began=$(date +%s)
