@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ func TestTheComposeFileFitsTheSettings(t *testing.T) {
 	const name = root + "compose.yaml"
 	b, err := os.ReadFile(name)
 	require.NoError(t, err)
-	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
+	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir: root, ConfigFiles: []types.ConfigFile{{Filename: name, Content: b}}, Environment: types.Mapping{},
 	})
 	require.NoError(t, err)
