@@ -11,7 +11,7 @@ import (
 	"k8s-scalers/windtunnel/internal/programs"
 )
 
-// A Scaler is an upstream project whose Go module has its custom resource definitions in it.
+// A Scaler is an upstream project, most often an autoscaler, whose Go module has its custom resource definitions in it.
 type Scaler struct {
 	program programs.Program // whose go.mod pins the module
 	module  string
@@ -41,6 +41,24 @@ func KarpenterAWS() Scaler {
 // KarpenterKwok defines the node class of Karpenter's provider of pretended nodes.
 func KarpenterKwok() Scaler {
 	return Scaler{programs.KarpenterKwok(), "sigs.k8s.io/karpenter", "kwok/apis/crds/*.yaml"}
+}
+
+// The projects below are wanted for their definitions alone, so that their versions stand here and not in a go.mod, which
+// would have to require everything that they do.
+
+// GatewayAPI defines Gateway and HTTPRoute.
+func GatewayAPI() Scaler {
+	return Scaler{programs.KarpenterKwok(), "sigs.k8s.io/gateway-api@v1.4.1", "config/crd/standard/gateway.networking.k8s.io_*.yaml"}
+}
+
+// PrometheusOperator defines ServiceMonitor and PrometheusRule.
+func PrometheusOperator() Scaler {
+	return Scaler{programs.KarpenterKwok(), "github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd/*_[ps]*s.yaml"}
+}
+
+// ExternalSecrets defines ExternalSecret and SecretStore.
+func ExternalSecrets() Scaler {
+	return Scaler{programs.KarpenterKwok(), "github.com/external-secrets/external-secrets@v1.3.2", "config/crds/bases/external-secrets.io_*.yaml"}
 }
 
 // InstallCRDs applies the custom resource definitions of projects.

@@ -41,7 +41,10 @@ func TestManifests(t *testing.T) {
 
 // definitions are those of all kinds in the manifests that are not Kubernetes' own.
 func definitions() []controlplane.Scaler {
-	return []controlplane.Scaler{controlplane.KEDA(), controlplane.VPA(), controlplane.Karpenter(), controlplane.KarpenterAWS()}
+	return []controlplane.Scaler{
+		controlplane.KEDA(), controlplane.VPA(), controlplane.Karpenter(), controlplane.KarpenterAWS(),
+		controlplane.GatewayAPI(), controlplane.PrometheusOperator(), controlplane.ExternalSecrets(),
+	}
 }
 
 // ensureNamespace makes a namespace for a dry run. The pods of captions are held to the restricted standard there, and
