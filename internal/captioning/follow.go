@@ -22,6 +22,9 @@ type Message struct {
 // lost event stays unseen, and is below the 60 s after which many proxies close a quiet connection.
 const resync = 15 * time.Second
 
+// pollEvery is how often the store is looked at, at most, while events are away.
+const pollEvery = time.Second
+
 // sink is a subscriber's connection.
 type sink struct {
 	send  func(seq int64, msg []byte) error
@@ -36,6 +39,16 @@ func (s *Service) follow(ctx context.Context, jobID string, to sink) error {
 	defer tick.Stop()
 	for {
 		events, cancel, err := s.Events.Subscribe(ctx, jobID)
+		if caption.KindOf(err) == caption.KindUnavailable && ctx.Err() == nil {
+			// While events are away the store alone tells of changes.
+			if err := f.catchUp(ctx); err != nil || f.ended {
+				return err
+			}
+			if err := f.pause(ctx, tick.C); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("subscribe: %w", err)
 		}
@@ -81,6 +94,18 @@ func (f *follower) run(ctx context.Context, events <-chan *caption.Event, tick <
 				return err
 			}
 		}
+	}
+}
+
+// pause waits until the store is to be looked at again, and keeps the connection alive.
+func (f *follower) pause(ctx context.Context, tick <-chan time.Time) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-tick:
+		return apart(f.to.alive)
+	case <-time.After(pollEvery):
+		return nil
 	}
 }
 

@@ -176,3 +176,40 @@ func TestServerSentEvents(t *testing.T) {
 	require.Contains(t, data[0], `"type":"snapshot"`)
 	require.Contains(t, data[1], `"state":"cancelled"`)
 }
+
+// away is a broker that cannot be reached.
+type away struct{ caption.Events }
+
+func (away) PublishEvent(context.Context, caption.Event) error { return errAway }
+
+func (away) Subscribe(context.Context, string) (<-chan *caption.Event, func(), error) {
+	return nil, nil, errAway
+}
+
+var errAway = caption.Errorf(caption.KindUnavailable, "The event service cannot be reached.")
+
+// A stream goes on from the store while events are away.
+func TestFollowersOutliveTheBroker(t *testing.T) {
+	f := newFixture(t)
+	f.s.Events = away{f.s.Events}
+	j := f.job("user-a")
+	first := make(chan struct{})
+	var once sync.Once
+	var seqs []int64
+	done := make(chan error, 1)
+	go func() {
+		done <- f.s.follow(t.Context(), j.ID, sink{
+			send: func(seq int64, _ []byte) error {
+				once.Do(func() { close(first) })
+				seqs = append(seqs, seq)
+				return nil
+			},
+			alive: func() error { return nil },
+		})
+	}()
+	<-first
+	ended, err := f.store.UpdateJob(t.Context(), j.ID, func(j *caption.Job) error { j.State = caption.Cancelled; return nil })
+	require.NoError(t, err)
+	require.NoError(t, <-done)
+	require.Equal(t, ended.Seq, seqs[len(seqs)-1])
+}
