@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,11 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"k8s-scalers/internal/testservers"
 )
 
 // What is made once a run and never changed.
 var run struct {
-	binary   string
+	binaries string // the folder of our programs
+	backends *testservers.Backends
 	fixtures *fixtures
 	contract *contract
 }
@@ -32,16 +36,20 @@ func testMain(m *testing.M) int {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fail(err)
 	}
-	run.binary = filepath.Join(dir, "captions")
-	build := exec.Command("go", "build", "-o", run.binary, "k8s-scalers/cmd/captions")
+	run.binaries = filepath.Join(dir, "bin")
+	build := exec.Command("go", "build", "-o", run.binaries+"/", "k8s-scalers/cmd/...")
 	if out, err := build.CombinedOutput(); err != nil {
-		return fail(fmt.Errorf("build the program: %w\n%s", err, out))
+		return fail(fmt.Errorf("build the programs: %w\n%s", err, out))
+	}
+	if run.backends, err = testservers.StartBackends(context.Background(), filepath.Join(dir, "backends")); err != nil {
+		return fail(err)
 	}
 	run.fixtures = &fixtures{dir: dir, files: map[string]string{}}
 	if run.contract, err = newContract(); err != nil {
 		return fail(err)
 	}
 	code := m.Run()
+	run.backends.Stop()
 	if left := orphans(); len(left) > 0 {
 		return fail(fmt.Errorf("these programs outlived the deployments that started them:\n%s", strings.Join(left, "\n")))
 	}

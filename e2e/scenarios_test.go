@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,7 +58,12 @@ var scenarios = []Scenario{
 }
 
 // TestOneProcess runs the list on the one-process deployment.
-func TestOneProcess(t *testing.T) { runScenarios(t, processes{run.binary}) }
+func TestOneProcess(t *testing.T) {
+	runScenarios(t, processes{filepath.Join(run.binaries, "captions")})
+}
+
+// TestSixProcesses runs the list on the deployment of six programs.
+func TestSixProcesses(t *testing.T) { runScenarios(t, sixProcesses{run.binaries, run.backends}) }
 
 // runScenarios runs the list. Scenarios run beside each other as far as -parallel allows; those that need no
 // deployment for themselves share one.

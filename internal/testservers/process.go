@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// startTimeout is how long a server may take to answer; RabbitMQ takes 5 s on a machine that does nothing else.
-const startTimeout = 90 * time.Second
+// startTimeout is how long a server may take to answer; RabbitMQ takes 5 s on a machine that does nothing else, and minutes on one that is busy.
+const startTimeout = 5 * time.Minute
 
 // process is a program that runs in a process group of its own, with its output in a file.
 type process struct {
