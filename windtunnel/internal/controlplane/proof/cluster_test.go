@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,6 +38,12 @@ type cluster struct {
 func newCluster(t *testing.T, flags map[string][]string) cluster {
 	t.Helper()
 	build(t, programs.Components())
+	// On a starved machine kwok's heartbeats come late. Its pods, once taken for not ready, would stay so.
+	flags = maps.Clone(flags)
+	if flags == nil {
+		flags = map[string][]string{}
+	}
+	flags[controlplane.Controller] = append([]string{"--node-monitor-grace-period=1h"}, flags[controlplane.Controller]...)
 	cp, err := controlplane.Start(t.Context(), controlplane.Options{
 		Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Flags: flags,
 	})
