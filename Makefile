@@ -39,6 +39,10 @@ test: setup-test ## Run every test, with all the set-up that they need
 test-autoscalers: setup-services ## Prove every manifest in deploy/ on a real control plane, by the real autoscalers
 	cd windtunnel && go test -tags autoscalers -count 1 -p 1 -timeout $(AUTOSCALERS_TIMEOUT) -v ./internal/controlplane/...
 
+.PHONY: test-faults
+test-faults: setup-test ## Kill, restart and cut off every program and server while jobs are done, and see nothing lost
+	go test -tags faults -count 1 -timeout $(TEST_TIMEOUT) -v -run '^TestFaults$$' ./e2e
+
 .PHONY: web
 web: setup-web ## Build the web app into internal/frontend/dist, which is committed
 	scripts/web.sh build
