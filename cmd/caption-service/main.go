@@ -26,7 +26,7 @@ func build(ctx context.Context, p *compose.Process, s config.CaptionService) (er
 	if c.From, err = compose.Hops(s.Behind); err != nil {
 		return err
 	}
-	if c.Engines, err = backend.EngineCapabilities(s.EngineNames.Names); err != nil {
+	if c.Engines, err = backend.EngineCapabilities(s.Enabled); err != nil {
 		return err
 	}
 	if c.Store, err = p.Store(ctx, s.StoreURL); err != nil {

@@ -43,6 +43,8 @@ type cli struct {
 	Transcribe transcribeCmd `cmd:"" help:"Caption files here, without a server."`
 	Serve      serveCmd      `cmd:"" help:"Run the server and its web page, with all data in one folder."`
 
+	DeadLetters deadLettersCmd `cmd:"" help:"List, retry or drop tasks that were given up."`
+
 	Login  loginCmd  `cmd:"" help:"Sign in at a server." group:"Client"`
 	Submit submitCmd `cmd:"" help:"Send files to a server to be captioned." group:"Client"`
 	List   listCmd   `cmd:"" help:"List your videos at the server, newest first, or search in them." group:"Client"`

@@ -71,19 +71,29 @@ func (p *platform) folder() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return caption.Errorf(caption.KindInvalid, "The data folder %s cannot be made: %v. Choose another with --data.", dir, errors.Unwrap(err)).WithCode("bad_settings")
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := lockData(dir)
 	if err != nil {
-		return caption.Errorf(caption.KindInvalid, "The data folder %s cannot be written: %v. Choose another with --data.", dir, errors.Unwrap(err)).WithCode("bad_settings")
+		return err
 	}
 	p.App.OnClose("data folder", time.Second, func(context.Context) error { return lock.Close() })
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return caption.Errorf(caption.KindConflict, "Another captions serve uses the data folder %s. Stop it, or choose another folder with --data.", dir).WithCode("data_in_use")
-	}
 	// What a killed process left half done is of no use to anybody.
 	if err := os.RemoveAll(p.tmp()); err != nil {
 		return fmt.Errorf("clear temporary files: %w", err)
 	}
 	return os.MkdirAll(p.tmp(), 0o700)
+}
+
+// lockData locks a data folder until what it returns is closed.
+func lockData(dir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, caption.Errorf(caption.KindInvalid, "The data folder %s cannot be written: %v. Choose another with --data.", dir, errors.Unwrap(err)).WithCode("bad_settings")
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close() // Nothing was written.
+		return nil, caption.Errorf(caption.KindConflict, "Another captions serve uses the data folder %s. Stop it, or choose another folder with --data.", dir).WithCode("data_in_use")
+	}
+	return lock, nil
 }
 
 func (p *platform) tmp() string               { return filepath.Join(p.s.DataDir, "tmp") }

@@ -26,8 +26,8 @@ type EngineOptions struct {
 
 // Engine makes the speech engine of that name; the empty name is the operator's first. It may implement [io.Closer].
 func Engine(name string, s config.Engines, o EngineOptions) (speech.Recognizer, error) {
-	if name == "" && len(s.Names) > 0 {
-		name = s.Names[0]
+	if name == "" && len(s.Enabled) > 0 {
+		name = s.Enabled[0]
 	}
 	var (
 		engine speech.Recognizer
@@ -52,7 +52,7 @@ func Engine(name string, s config.Engines, o EngineOptions) (speech.Recognizer, 
 // Engines makes all engines that the operator enabled, in their order. Where one cannot be made, those before it are closed.
 func Engines(s config.Engines, o EngineOptions) ([]speech.Recognizer, error) {
 	var all []speech.Recognizer
-	for _, name := range s.Names {
+	for _, name := range s.Enabled {
 		e, err := Engine(name, s, o)
 		if err != nil {
 			for _, made := range all {

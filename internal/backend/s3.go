@@ -49,14 +49,14 @@ func (e *EmbeddedS3) Handler() http.Handler { return e.server.Handler() }
 // clients reach that server.
 func OpenBucket(ctx context.Context, s config.S3, log *slog.Logger) (*blob.Bucket, error) {
 	return blob.Open(ctx, blob.Config{
-		Bucket: s.Bucket.Name, Region: s.Region, Endpoint: string(s.Endpoint), PublicEndpoint: string(cmp.Or(s.PublicEndpoint, s.Endpoint)),
+		Bucket: s.BucketName, Region: s.Region, Endpoint: string(s.Endpoint), PublicEndpoint: string(cmp.Or(s.PublicEndpoint, s.Endpoint)),
 		PathStyle: s.PathStyle, AccessKey: s.AccessKeyID, SecretKey: s.SecretAccessKey, Logger: log,
 	})
 }
 
 // MediaOrigins are the origins that browsers exchange videos with. They are empty where nobody has said which bucket it is.
 func MediaOrigins(ctx context.Context, b config.Bucket) ([]string, error) {
-	if b.Name == "" {
+	if b.BucketName == "" {
 		return nil, nil
 	}
 	// Who signs changes nothing in the address.

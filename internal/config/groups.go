@@ -98,7 +98,7 @@ func (e *Events) check(m mistakes) {
 
 // Bucket says where videos and audio are.
 type Bucket struct {
-	Name           string `env:"S3_BUCKET" required:"true" help:"The bucket for videos and audio."`
+	BucketName     string `env:"S3_BUCKET" required:"true" help:"The bucket for videos and audio."`
 	Region         string `env:"S3_REGION" help:"The region of the bucket. Default: that of the AWS SDK's own settings, then us-east-1."`
 	Endpoint       Origin `env:"S3_ENDPOINT" help:"The address of the S3 server, such as http://minio:9000. Default: that of Amazon S3."`
 	PublicEndpoint Origin `env:"S3_PUBLIC_ENDPOINT" help:"The address by which browsers and other clients reach the S3 server. Default: the same."`
@@ -124,7 +124,7 @@ func (s *S3) check(m mistakes) {
 
 // EngineNames say which speech engines there are.
 type EngineNames struct {
-	Names []string `env:"ENGINES" envDefault:"pocketsphinx" help:"The speech engines that users may choose from, separated by commas: pocketsphinx, deepgram, openai. The first is the default."`
+	Enabled []string `env:"ENGINES" envDefault:"pocketsphinx" help:"The speech engines that users may choose from, separated by commas: pocketsphinx, deepgram, openai. The first is the default."`
 }
 
 // Engines are the settings of programs that run speech engines.
@@ -159,23 +159,23 @@ type PocketSphinx struct {
 var engineNames = []string{"pocketsphinx", "deepgram", "openai"}
 
 func (e *EngineNames) check(m mistakes) {
-	for i, name := range e.Names {
+	for i, name := range e.Enabled {
 		name = strings.TrimSpace(name)
-		e.Names[i] = name
+		e.Enabled[i] = name
 		switch {
 		case !slices.Contains(engineNames, name):
 			m.add("ENGINES", "has %q in it, which is none of %s.", name, strings.Join(engineNames, ", "))
-		case slices.Contains(e.Names[:i], name):
+		case slices.Contains(e.Enabled[:i], name):
 			m.add("ENGINES", "names %s twice.", name)
 		}
 	}
 }
 
 func (e *Engines) check(m mistakes) {
-	if slices.Contains(e.Names, "deepgram") && e.DeepgramKey == "" {
+	if slices.Contains(e.Enabled, "deepgram") && e.DeepgramKey == "" {
 		m.add("DEEPGRAM_API_KEY", "is missing, while %sENGINES names deepgram. Make one at https://console.deepgram.com.", prefix)
 	}
-	if slices.Contains(e.Names, "openai") && e.OpenAIKey == "" && strings.HasPrefix(string(e.OpenAIURL), "https://api.openai.com/") {
+	if slices.Contains(e.Enabled, "openai") && e.OpenAIKey == "" && strings.HasPrefix(string(e.OpenAIURL), "https://api.openai.com/") {
 		m.add("OPENAI_API_KEY", "is missing, while %sENGINES names openai. Make one at https://platform.openai.com, or set %sOPENAI_URL to a server of your own.", prefix, prefix)
 	}
 }

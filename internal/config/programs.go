@@ -94,31 +94,40 @@ type Frontend struct {
 	Bucket `optional:"true"`
 }
 
+// DeadLetters are the settings of captions dead-letters. They are those by which the services find the queue.
+type DeadLetters struct {
+	QueueURL string `env:"QUEUE_URL" secret:"true" help:"RabbitMQ, as for caption-worker. Default: the queue in the data folder."`
+	DataDir  string `env:"DATA_DIR" help:"The data folder of captions serve. Default: captions in the user's data folder."`
+	Delivery
+}
+
+// Normalise fills in the settings whose default depends on the machine.
+func (s *DeadLetters) Normalise() error { return fillDataDir(&s.DataDir) }
+
 // Normalise fills in the settings whose default depends on the machine.
 func (s *Serve) Normalise() error {
-	s.Worker.normalise(0)
-	if s.DataDir != "" {
-		return nil
+	s.fill(0)
+	return fillDataDir(&s.DataDir)
+}
+
+func fillDataDir(dir *string) (err error) {
+	if *dir == "" {
+		*dir, err = dataHome()
 	}
-	dir, err := dataHome()
-	if err != nil {
-		return err
-	}
-	s.DataDir = dir
-	return nil
+	return err
 }
 
 // Normalise fills in the settings whose default depends on the machine.
 func (w *CaptionWorker) Normalise() {
 	// How many workers there are is not known here, and changes; but one long video is to keep many of them busy.
 	const window = 32
-	w.Worker.normalise(window)
+	w.fill(window)
 	if w.WorkDir == "" {
 		w.WorkDir = os.TempDir()
 	}
 }
 
-func (w *Worker) normalise(window int) {
+func (w *Worker) fill(window int) {
 	if w.Workers <= 0 {
 		w.Workers = runtime.GOMAXPROCS(0)
 	}

@@ -14,6 +14,7 @@ var programs = []struct {
 	settings any
 }{
 	{"captions serve", "All services in one process.", Serve{}},
+	{"captions dead-letters", "The tasks that were given up, of either deployment.", DeadLetters{}},
 	{"auth-service", "Accounts, sign-in, tokens.", AuthService{}},
 	{"gateway-service", "The entry for clients.", GatewayService{}},
 	{"upload-service", "Uploads of videos.", UploadService{}},
@@ -41,12 +42,12 @@ func WriteReference(w io.Writer) error {
 	b.WriteString(introduction)
 	var names []string // of settings of the six programs, in the order of their first appearance
 	users := map[string][]string{}
-	for i, p := range programs {
+	for _, p := range programs {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| setting | default | meaning |\n|---|---|---|\n", p.name, p.about)
 		t := reflect.TypeOf(p.settings)
 		walk(reflect.New(t).Elem(), func(f setting, _ reflect.Value) {
 			b.WriteString(row(f))
-			if i == 0 { // captions serve shares its settings with nobody
+			if strings.HasPrefix(p.name, "captions ") { // It shares its settings with nobody.
 				return
 			}
 			if users[f.name] == nil {
@@ -59,7 +60,7 @@ func WriteReference(w io.Writer) error {
 		"| setting | programs |\n|---|---|\n")
 	for _, name := range names {
 		switch n := len(users[name]); {
-		case n == len(programs)-1:
+		case n == 6:
 			fmt.Fprintf(&b, "| `%s%s` | all six |\n", prefix, name)
 		case n > 1:
 			fmt.Fprintf(&b, "| `%s%s` | %s |\n", prefix, name, strings.Join(users[name], ", "))
