@@ -26,6 +26,10 @@ help: ## Show the targets
 run: setup-run build ## Caption videos in the browser: http://localhost:8080, all data in ./data
 	@exec bin/captions serve --data $(DATA) --addr $(ADDR)
 
+.PHONY: services
+services: setup-test ## The six services and all their servers on this machine: http://localhost:8080
+	@go run ./scripts/services --addr $(ADDR)
+
 .PHONY: build
 build: ## Build bin/captions
 	go build -ldflags '$(LDFLAGS)' -o bin/captions ./cmd/captions
