@@ -131,6 +131,8 @@ export const film = {
   long: () => make('walk.mp4', [...picture('1280x720'), '-i', speech('walk.wav', Array(10).fill(sentences.join(' ')).join(' ')), ...h264]),
   /** About 70 MB, so that it has several parts. */
   large: () => make('large.mkv', ['-f', 'lavfi', '-i', 'nullsrc=size=640x360:rate=25,geq=random(1)*255:128:128', '-i', speech('fox.wav', sentences.join(' ')), '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p', '-c:a', 'pcm_s16le', '-t', '8']),
+  /** Two audio tracks: the second one says something else. */
+  tracks: () => make('tracks.mp4', [...picture('320x180'), '-i', speech('fox.wav', sentences.join(' ')), '-i', speech('bridge.wav', 'The old bridge over the river was closed for three weeks.'), '-map', '0:v', '-map', '1:a', '-map', '2:a', ...h264]),
   silent: () => make('silent.mp4', [...picture('320x180'), '-t', '2', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p']),
 };
 

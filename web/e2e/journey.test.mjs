@@ -161,6 +161,38 @@ async function until(page, share) {
   assert.fail(`the upload never came to ${share} %`);
 }
 
+as('captions grow where a proxy lets no WebSocket through', async ({ page, context }) => {
+  await context.addInitScript(() => {
+    const Real = window.WebSocket;
+    window.refused = 0;
+    window.WebSocket = class {
+      constructor(url) {
+        window.refused++;
+        return new Real(url.replace('/events', '/events/refused'));
+      }
+    };
+  });
+  await signUp(page);
+  await upload(page, film.long());
+  await page.getByRole('link', { name: 'Watch its captions appear' }).click();
+  await page.locator('.line').first().waitFor({ timeout: 120_000 });
+  await page.getByText('Ready', { exact: true }).waitFor({ timeout: 120_000 });
+  assert.ok((await page.evaluate(() => window.refused)) > 0, 'a WebSocket was tried first');
+});
+
+as('another audio track is captioned', async ({ page }) => {
+  await signUp(page);
+  await page.locator('input[type=file]').first().setInputFiles([film.tracks()]);
+  await page.getByLabel('Audio track').selectOption('The second');
+  await page.getByRole('dialog').getByRole('button', { name: /^Upload/ }).click();
+  await page.getByRole('link', { name: 'Watch its captions appear' }).click();
+  await page.getByText('Ready', { exact: true }).waitFor({ timeout: 120_000 });
+  await page.locator('.line').first().waitFor();
+  const text = (await transcript(page)).join(' ');
+  assert.match(text, /bridge/);
+  assert.doesNotMatch(text, /fox/);
+});
+
 as('an upload survives a reload: the same file goes on where it stopped', async ({ page, context }) => {
   await signUp(page);
   await slowly(page, context);

@@ -12,6 +12,9 @@ import { uploads } from './instance';
 
 const remembered = 'captions-options';
 
+/** The audio tracks to choose from: the browser cannot tell which ones a file has. */
+const tracks = ['The first', 'The second', 'The third', 'The fourth', 'The fifth', 'The sixth', 'The seventh', 'The eighth'];
+
 function recall(): JobOptions {
   try {
     return JSON.parse(localStorage.getItem(remembered) ?? '{}') as JobOptions;
@@ -40,6 +43,7 @@ function Ask({ files }: { files: readonly File[] }) {
   const [wish, setWish] = useState<JobOptions>(recall);
   const [refused, setRefused] = useState<ReadonlyMap<File, string>>(new Map());
   const [round, setRound] = useState(0);
+  const [track, setTrack] = useState(0); // of these files alone, so it is not remembered
 
   useEffect(() => {
     setError(null);
@@ -72,7 +76,7 @@ function Ask({ files }: { files: readonly File[] }) {
       ...(engine.diarization && wish.diarize ? { diarize: true } : {}),
     };
     remember(options);
-    uploads.add(good, options);
+    uploads.add(good, track > 0 ? { ...options, audio_track: track } : options);
     close();
   };
 
@@ -128,6 +132,12 @@ function Ask({ files }: { files: readonly File[] }) {
                 </select>
               </label>
             )}
+            <label className="field">
+              <span>Audio track</span>
+              <select value={track} onChange={(e) => setTrack(Number(e.target.value))}>
+                {tracks.map((name, n) => <option key={n} value={n}>{name}</option>)}
+              </select>
+            </label>
             {engine.diarization && (
               <label className="check">
                 <input type="checkbox" checked={wish.diarize ?? false} onChange={(e) => set({ diarize: e.target.checked })} />
