@@ -63,20 +63,14 @@ func islands(levels []float32) []pcm.Span {
 	return spans
 }
 
-// lastOfUtterance joins neighbouring islands, for words are recognised better with others around them. It returns which island ends the utterance that starts with the first one: the last before a long pause
-// if so much fits, else the one before the longest pause in the last two thirds of what fits.
+// lastOfUtterance joins neighbouring islands, because words are recognised better with others around them. It returns which
+// island ends the utterance that starts with the first one: the last that fits, or one before a long pause. Measured on
+// 1,841 words in four voices, to end at the longest pause among the last ones costs half a point of word error rate.
 func lastOfUtterance(islands []pcm.Span, first int) int {
 	const room = longestUtterance - 2*padding
-	pauseAfter := func(i int) int { return islands[i+1].Start - islands[i].End }
-	length := func(i int) int { return islands[i].End - islands[first].Start }
-	last, best := first, -1
-	for i := first; i < len(islands) && length(i) <= room; i++ {
-		if i == len(islands)-1 || pauseAfter(i) > longPause {
-			return i
-		}
-		if pause := pauseAfter(i); pause >= best || length(last) < room/3 {
-			last, best = i, pause
-		}
+	last := first
+	for last < len(islands)-1 && islands[last+1].Start-islands[last].End <= longPause && islands[last+1].End-islands[first].Start <= room {
+		last++
 	}
 	return last
 }
