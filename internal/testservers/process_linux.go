@@ -1,6 +1,7 @@
 package testservers
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,7 +31,7 @@ func children(of int) (pids []int) {
 			continue // It has ended meanwhile.
 		}
 		// pid (name) state parent …; the name may have any characters.
-		name := strings.LastIndexByte(string(stat), ')')
+		name := bytes.LastIndexByte(stat, ')')
 		fields := strings.Fields(string(stat[name+1:]))
 		if len(fields) < 2 || fields[1] != strconv.Itoa(of) {
 			continue
