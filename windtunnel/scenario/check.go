@@ -159,12 +159,6 @@ func (c *Cluster) check(d *decoder) {
 			d.at(field+".count", "expected at least 1, found %d", n.Count)
 		}
 	}
-	if b := c.Boot; b != nil && (b.Shortest <= 0 || b.Longest < b.Shortest) {
-		d.at("cluster.boot", "expected shortest above 0 and longest at least that")
-	}
-	if s := c.Spot; s != nil && s.InterruptionsPerNodeDay < 0 {
-		d.at("cluster.spot.interruptionsPerNodeDay", "expected 0 or more, found %v", s.InterruptionsPerNodeDay)
-	}
 }
 
 func oneOf(d *decoder, field, value string, allowed ...string) {

@@ -147,27 +147,12 @@ type Metric struct {
 // Cluster is the nodes. Without nodes and node pools, pods run on one node that never fills up and costs nothing.
 type Cluster struct {
 	Nodes []Nodes `yaml:"nodes"`
-	// Boot is from asking for a node until it is ready.
-	Boot *Boot `yaml:"boot"`
-	Spot *Spot `yaml:"spot"`
 }
 
 // Nodes is a number of nodes of one type that are there from the start.
 type Nodes struct {
 	Type  string `yaml:"type"`
 	Count int    `yaml:"count"`
-}
-
-// Boot is two ends that hold 95 % of all boot times.
-type Boot struct {
-	Shortest time.Duration `yaml:"shortest"`
-	Longest  time.Duration `yaml:"longest"`
-}
-
-// Spot is how often nodes of spot capacity are taken away.
-type Spot struct {
-	InterruptionsPerNodeDay float64       `yaml:"interruptionsPerNodeDay"`
-	Notice                  time.Duration `yaml:"notice"`
 }
 
 // Read reads a scenario from a file. The error is Problems where the file has mistakes.
