@@ -56,7 +56,7 @@ web: setup-web ## Build the web app into internal/frontend/dist, which is commit
 	scripts/web.sh build
 
 .PHONY: test-web
-test-web: setup-browser ## Test the web app: its logic, then the real program in a real browser
+test-web: setup-browser ## Test the web app: its logic, then both deployments in a real browser
 	scripts/web.sh test
 
 .PHONY: race
@@ -124,6 +124,6 @@ setup-lint:
 setup-web:
 	@scripts/setup.sh web
 setup-browser:
-	@scripts/setup.sh run test web browser
+	@scripts/setup.sh run test services web browser
 setup-images:
 	@scripts/setup.sh test images

@@ -2,7 +2,7 @@
 # The web app. What it builds is committed as internal/frontend/dist, so that Go builds need no Node.js; see docs/adr.
 #   web.sh build   build the app into internal/frontend/dist
 #   web.sh check   check its types, its generated client, and that dist is what the sources build
-#   web.sh test    run its unit tests, then the browser tests against the real program
+#   web.sh test    run its unit tests, then the browser tests against the real program, and the journeys against the six
 set -eu
 cd "$(dirname "$0")/../web"
 
@@ -42,6 +42,7 @@ check)
 test)
 	npm run --silent test
 	npm run --silent e2e
+	CAPTIONS_DEPLOYMENT=six node --test e2e/journey.test.mjs
 	;;
 *)
 	echo "usage: web.sh build|check|test" >&2

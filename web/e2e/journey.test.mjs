@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { captioned, film, launch, newEmail, password, person, serve, signUp, upload } from './harness.mjs';
+import { captioned, film, launch, newEmail, password, person, serve, signUp, six, upload } from './harness.mjs';
 
 let server, browser;
 
@@ -16,8 +16,8 @@ after(async () => {
 });
 
 /** Runs a test with a person of its own, and lets no fault of the page pass. */
-function as(name, work, options) {
-  test(name, async () => {
+function as(name, work, { skip = false, ...options } = {}) {
+  test(name, { skip }, async () => {
     const someone = await person(browser, server.url, options);
     try {
       await work(someone);
@@ -237,7 +237,7 @@ as('an upload goes on over a restart of the server', async ({ page, context }) =
   await server.start();
   await network.fast();
   await page.getByRole('link', { name: 'Watch its captions appear' }).waitFor({ timeout: 90_000 });
-});
+}, { skip: six && 'the servers of the six lose their data with the deployment; e2e restarts its programs' });
 
 as('a token that has expired is renewed without a word; a session that has ended loses no work', async ({ page, context }) => {
   await page.clock.install();
