@@ -129,9 +129,6 @@ type notTriggered struct {
 	Text string `json:"text"`
 }
 
-// exceptions are scenarios that are not reproduced, and why.
-var exceptions = map[string]string{}
-
 // TestRecordedDecisions goes through the scenarios that were run with the original. Where its runs differed from each
 // other, one of them must be met in counts, groups and times; names are up to chance there. Of scale-ups the first is
 // compared, and all of them where the scenario binds pods, for the reason in the file's meta.
@@ -145,9 +142,6 @@ func TestRecordedDecisions(t *testing.T) {
 	require.Len(t, file.Scenarios, 111)
 	for _, s := range file.Scenarios {
 		t.Run(s.ID, func(t *testing.T) {
-			if why := exceptions[s.ID]; why != "" {
-				t.Skip(why)
-			}
 			w := newWorld(t, s)
 			w.run()
 			got := w.decision()
