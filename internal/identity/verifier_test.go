@@ -110,6 +110,42 @@ func TestVerifierCachesKeys(t *testing.T) {
 	})
 }
 
+func TestATokenSeenBeforeIsNoBetter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k1 := newKey(t, "k1")
+		auth := &authService{keys: []identity.SigningKey{k1}}
+		v := auth.verifier()
+		verify := func(token string) string {
+			_, err := v.Verify(t.Context(), token)
+			return caption.CodeOf(err)
+		}
+		token := issue(t, k1)
+		for range 2 {
+			require.Empty(t, verify(token))
+		}
+		flipped := []byte(token)
+		flipped[len(flipped)-2] ^= 1
+		require.Equal(t, "token_invalid", verify(string(flipped)))
+
+		t.Log("its key is taken back")
+		auth.set(false, newKey(t, "k2"))
+		time.Sleep(6 * time.Minute)
+		require.Equal(t, "token_invalid", verify(token))
+
+		t.Log("another key has the name of its key")
+		auth.set(false, newKey(t, "k1"))
+		time.Sleep(time.Minute)
+		require.Equal(t, "token_invalid", verify(token))
+
+		t.Log("it expires")
+		auth.set(false, k1)
+		time.Sleep(6 * time.Minute)
+		require.Empty(t, verify(token))
+		time.Sleep(issuer.TTL)
+		require.Equal(t, "token_expired", verify(token))
+	})
+}
+
 func TestInventedKeyIDsDoNotFloodAuthService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k1 := newKey(t, "k1")
