@@ -4,6 +4,7 @@ package proof_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -54,8 +55,7 @@ func startBroker(t *testing.T, queue string) *broker {
 	return b
 }
 
-func (b *broker) connect(t *testing.T) {
-	t.Helper()
+func (b *broker) connect(t require.TestingT) {
 	var err error
 	b.conn, err = amqp.Dial(b.URL)
 	require.NoError(t, err)
@@ -111,7 +111,12 @@ func (b *broker) stop(t *testing.T) {
 func (b *broker) start(t *testing.T) {
 	t.Helper()
 	b.order(t, "start", "started")
-	b.connect(t)
+	// A little later than the broker the queue itself is back; until then the broker closes channels of who asks for it.
+	eventually(t, func(_ context.Context, t require.TestingT) {
+		b.connect(t)
+		_, err := b.ch.QueueDeclarePassive(b.queue, true, false, false, false, nil)
+		require.NoError(t, err)
+	})
 }
 
 func (b *broker) order(t *testing.T, order, answer string) {

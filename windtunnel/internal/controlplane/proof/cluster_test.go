@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long anything may take that a controller does: an end to waiting, not a measure of its speed.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // pause is between two looks.
 const pause = 100 * time.Millisecond
@@ -52,8 +52,9 @@ func newCluster(t *testing.T, flags map[string][]string) cluster {
 	return cluster{cp}
 }
 
-// startKwok lets kwok stand in for kubelets: nodes are ready, pods run as soon as they are bound.
-func (c cluster) startKwok(t *testing.T) {
+// startKwok lets kwok stand in for kubelets: nodes are ready, pods run as soon as they are bound. What else kubelets do that
+// a proof depends on is in stages of our own, files in testdata/kwok.
+func (c cluster) startKwok(t *testing.T, ours ...string) {
 	t.Helper()
 	path := build(t, programs.Kwok())
 	dir, err := programs.ModuleDir(t.Context(), programs.Kwok(), "sigs.k8s.io/kwok")
@@ -65,6 +66,11 @@ func (c cluster) startKwok(t *testing.T) {
 		"pod/fast/pod-ready.yaml", "pod/fast/pod-delete.yaml",
 	} {
 		args = append(args, "--config="+filepath.Join(dir, "kustomize", "stage", stage))
+	}
+	for _, stage := range ours {
+		path, err := filepath.Abs(filepath.Join("testdata", "kwok", stage))
+		require.NoError(t, err)
+		args = append(args, "--config="+path)
 	}
 	_, err = c.Run(process.Spec{Name: "kwok", Path: path, Args: args})
 	require.NoError(t, err)

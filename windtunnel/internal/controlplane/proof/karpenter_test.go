@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ import (
 func TestKarpenter(t *testing.T) {
 	proof(t)
 	c := newCluster(t, nil)
-	c.startKwok(t)
+	c.startKwok(t, "node-capacity.yaml")
 	c.startKarpenter(t)
 	pools := manifests(t, "Karpenter")
 	require.Len(t, only(pools, "NodePool"), 3)
@@ -41,7 +42,10 @@ func TestKarpenter(t *testing.T) {
 	c.addService(t, "captions", "gateway-service")
 	c.addService(t, "captions", worker)
 
-	t.Run("a node for pending pods", func(t *testing.T) {
+	step := func(name string, prove func(*testing.T)) {
+		require.True(t, t.Run(name, prove), "what follows starts from there")
+	}
+	step("a node for pending pods", func(t *testing.T) {
 		c.scale(t, "gateway-service", 10)
 		c.awaitReplicas(t, "captions", "gateway-service", 10, "once there are nodes")
 		for _, node := range c.nodesOf(t, "general") {
@@ -53,7 +57,7 @@ func TestKarpenter(t *testing.T) {
 			require.Empty(t, c.podsOn(t, node, "gateway-service"), "what answers people is not interrupted")
 		}
 	})
-	t.Run("spot nodes for workers, and no more than the limits", func(t *testing.T) {
+	step("spot nodes for workers, and no more than the limits", func(t *testing.T) {
 		c.scale(t, worker, 1)
 		c.awaitReplicas(t, "captions", worker, 1, "once there are nodes")
 		for _, node := range c.nodesOf(t, "workers") {
@@ -68,29 +72,27 @@ func TestKarpenter(t *testing.T) {
 			require.Greater(t, ready, 60)
 			require.NotEmpty(t, c.events(ctx, t, "limits"), "Karpenter says that limits keep pods waiting")
 		})
-		for name, limit := range map[string]string{"workers": "48", "general": "64"} {
-			var cores resource.Quantity
+		for name, limit := range map[string]int{"workers": 48, "general": 64} {
+			cores := 0
 			for _, node := range c.nodesOf(t, name) {
-				cores.Add(*node.Status.Capacity.Cpu())
+				cores += coresOf(t, node)
 			}
-			most := resource.MustParse(limit)
-			require.LessOrEqual(t, cores.Cmp(most), 0, "%s cores in pool %s", &cores, name)
+			require.LessOrEqual(t, cores, limit, "cores in pool %s", name)
 		}
 	})
-	t.Run("nothing is moved while a budget forbids it", func(t *testing.T) {
+	step("nothing is moved while a budget forbids it", func(t *testing.T) {
 		budget := []any{map[string]any{"nodes": "10%"}, map[string]any{"nodes": "0", "reasons": []any{"Underutilized"}}}
 		c.setBudgets(t, pools, budget)
 		c.scale(t, worker, 0)
 		eventually(t, func(_ context.Context, collect require.TestingT) {
 			require.Empty(collect, c.nodesOf(t, "workers"), "empty nodes of workers go")
 		})
-		before := c.nodesOf(t, "general")
 		c.scale(t, "gateway-service", 40)
 		c.awaitReplicas(t, "captions", "gateway-service", 40, "there is room")
 		c.scale(t, "gateway-service", 2)
 		c.awaitReplicas(t, "captions", "gateway-service", 2, "fewer")
 		busy := map[string]bool{}
-		for _, node := range before {
+		for _, node := range c.nodesOf(t, "general") {
 			if len(c.podsOn(t, node, "gateway-service")) > 0 {
 				busy[node.Name] = true
 			}
@@ -106,18 +108,17 @@ func TestKarpenter(t *testing.T) {
 			}
 		}
 	})
-	t.Run("consolidated when the load has gone", func(t *testing.T) {
+	step("consolidated when the load has gone", func(t *testing.T) {
 		c.setBudgets(t, pools, []any{map[string]any{"nodes": "10%"}})
 		eventually(t, func(_ context.Context, collect require.TestingT) {
-			nodes := c.nodesOf(t, "general")
-			require.Len(collect, nodes, 1, "one node is enough")
-			if len(nodes) == 1 {
-				require.Equal(collect, "2", nodes[0].Labels["karpenter.k8s.aws/instance-cpu"], "and a small one")
+			for _, node := range c.nodesOf(t, "general") {
+				require.NotEmpty(collect, c.podsOn(t, node, "gateway-service"), "no empty node stays: %s", node.Name)
+				require.Equal(collect, 2, coresOf(t, node), "a small one is enough: %s", node.Name)
 			}
 		})
 		c.awaitReplicas(t, "captions", "gateway-service", 2, "still there")
 	})
-	t.Run("a node with a GPU for who wants one", func(t *testing.T) {
+	step("a node with a GPU for who wants one", func(t *testing.T) {
 		require.Empty(t, c.nodesOf(t, "gpu"))
 		c.addWhisper(t)
 		eventually(t, func(_ context.Context, collect require.TestingT) {
@@ -153,6 +154,9 @@ func (c cluster) startKarpenter(t *testing.T) {
 		"KUBECONFIG=" + kubeconfig, "SYSTEM_NAMESPACE=karpenter", "DISABLE_LEADER_ELECTION=true",
 		fmt.Sprintf("METRICS_PORT=%d", ports[0]), fmt.Sprintf("HEALTH_PROBE_PORT=%d", ports[1]),
 		"INSTANCE_TYPES_FILE_PATH=" + catalogue(t, c.Dir),
+		// What a node has counts against the limits when the node has said so, which is not at once on a starved machine:
+		// until then no further ones are planned.
+		"BATCH_IDLE_DURATION=3s",
 	}})
 	require.NoError(t, err)
 }
@@ -240,6 +244,14 @@ func (c cluster) nodesOf(t *testing.T, pool string) []corev1.Node {
 	list, err := c.Kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{LabelSelector: "karpenter.sh/nodepool=" + pool})
 	require.NoError(t, err)
 	return list.Items
+}
+
+// coresOf is how many cores the machine of a node has.
+func coresOf(t *testing.T, node corev1.Node) int {
+	t.Helper()
+	cores, err := strconv.Atoi(node.Labels["karpenter.k8s.aws/instance-cpu"])
+	require.NoError(t, err)
+	return cores
 }
 
 // podsOn returns the pods of a service on a node.

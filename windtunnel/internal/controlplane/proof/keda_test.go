@@ -30,9 +30,12 @@ func TestKEDA(t *testing.T) {
 	c.addNodes(t, 3)
 	c.startKEDA(t)
 	b := startBroker(t, "jobs")
-	t.Run("scaled object", func(t *testing.T) { followsQueue(t, c, b) })
-	t.Run("pre-warmed", func(t *testing.T) { preWarms(t, c, b) })
-	t.Run("scaled job", func(t *testing.T) { runsJobs(t, c, b) })
+	step := func(name string, prove func(*testing.T, cluster, *broker)) {
+		require.True(t, t.Run(name, func(t *testing.T) { prove(t, c, b) }), "what follows wants the queue to be empty")
+	}
+	step("scaled object", followsQueue)
+	step("pre-warmed", preWarms)
+	step("scaled job", runsJobs)
 }
 
 // startKEDA runs the operator and the adapter as the account that KEDA's own manifests make, with its rights.

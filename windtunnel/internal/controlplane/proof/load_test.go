@@ -62,7 +62,7 @@ func (l *load) Usage(namespace string, pods []corev1.Pod) map[string]map[string]
 	l.count(namespace)
 	usage := map[string]map[string]corev1.ResourceList{}
 	for _, pod := range pods {
-		usage[pod.Name] = map[string]corev1.ResourceList{}
+		containers := map[string]corev1.ResourceList{}
 		for _, container := range pod.Spec.Containers {
 			used := corev1.ResourceList{}
 			for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
@@ -70,7 +70,13 @@ func (l *load) Usage(namespace string, pods []corev1.Pod) map[string]map[string]
 					used[name] = quantity(total / float64(len(pods)*len(pod.Spec.Containers)))
 				}
 			}
-			usage[pod.Name][container.Name] = used
+			// Where nothing is known, metrics-server says nothing, rather than zero.
+			if len(used) > 0 {
+				containers[container.Name] = used
+			}
+		}
+		if len(containers) > 0 {
+			usage[pod.Name] = containers
 		}
 	}
 	return usage

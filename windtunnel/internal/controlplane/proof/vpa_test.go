@@ -5,6 +5,7 @@ package proof_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +29,10 @@ import (
 func TestVPA(t *testing.T) {
 	proof(t)
 	c := newCluster(t, nil)
-	c.startKwok(t)
+	c.startKwok(t, "pod-resize.yaml")
 	c.addNodes(t, 3)
 	load := newLoad()
-	stop, err := metricsapi.Start(t.Context(), c.ControlPlane, load)
+	stop, err := metricsapi.Start(t.Context(), c.ControlPlane, eachPod{load})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, stop()) })
 	c.startVPA(t)
@@ -49,6 +50,19 @@ func TestVPA(t *testing.T) {
 			})
 		}
 	})
+}
+
+// eachPod is a load that does not depend on the number of pods: each of them uses all of it. What one leaves while it is
+// replaced does not make the others use more, and so recommendations stand still.
+type eachPod struct{ *load }
+
+// Usage implements metricsapi.Source.
+func (e eachPod) Usage(namespace string, pods []corev1.Pod) map[string]map[string]corev1.ResourceList {
+	usage := map[string]map[string]corev1.ResourceList{}
+	for _, pod := range pods {
+		maps.Copy(usage, e.load.Usage(namespace, []corev1.Pod{pod}))
+	}
+	return usage
 }
 
 // startVPA runs the three programs, each as its own account with the rights that upstream gives it.
@@ -80,7 +94,7 @@ func (c cluster) startVPA(t *testing.T) {
 		// Confidence grows with the time that pods have been watched: here within a minute rather than a day.
 		"--confidence-interval-cpu=10s", "--confidence-interval-memory=10s",
 		// As in addons/values/vpa.yaml.
-		"--pod-recommendation-min-memory-mb=32")
+		"--pod-recommendation-min-memory-mb=32", "--pod-recommendation-min-cpu-millicores=15")
 	run(programs.VPAUpdater(), "vpa-updater", ports[2],
 		"--updater-interval=2s", "--eviction-rate-limit=-1",
 		// Pods that are within bounds need not be half a day old.
@@ -112,14 +126,20 @@ func (v *vertical) prove(t *testing.T) {
 	_, err := v.Kube.AppsV1().Deployments(v.namespace).Patch(t.Context(), v.service, types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, copies), metav1.PatchOptions{})
 	require.NoError(t, err)
 	v.awaitReplicas(t, v.namespace, v.service, copies, "before there is a policy")
-	before := v.pods(t.Context(), t)
+	var before []corev1.Pod
+	eventually(t, func(ctx context.Context, t require.TestingT) {
+		before = v.pods(ctx, t)
+		for _, pod := range before {
+			require.NotNil(t, pod.Status.ContainerStatuses[0].Resources, "node %s reports what %s has", pod.Spec.NodeName, pod.Name)
+		}
+	})
 	v.template = before[0].Spec.Containers[0].Resources
 	controlled := v.controlled(t)
 	for name, request := range resourcehelper.PodRequests(&before[0], resourcehelper.PodResourcesOptions{}) {
-		v.load.put(v.namespace, string(name), 2.5*request.AsApproximateFloat64()*copies)
+		v.load.put(v.namespace, string(name), 2.5*request.AsApproximateFloat64())
 	}
 	v.apply(t, v.namespace, []*unstructured.Unstructured{v.vpa.DeepCopy()})
-	target := v.awaitRecommendation(t, controlled)
+	v.awaitRecommendation(t, controlled)
 
 	mode, _, _ := unstructured.NestedString(v.vpa.Object, "spec", "updatePolicy", "updateMode")
 	switch mode {
@@ -128,7 +148,7 @@ func (v *vertical) prove(t *testing.T) {
 		v.requireRequests(t, v.replaceOne(t), nil)
 	case "Initial":
 		v.stays(t, before)
-		v.requireRequests(t, v.replaceOne(t), target)
+		v.requireRequests(t, v.replaceOne(t), v.target(t.Context(), t))
 	case "Recreate":
 		v.awaitChange(t, controlled, func(now []corev1.Pod, t require.TestingT) {
 			for _, pod := range before {
@@ -163,18 +183,16 @@ func (v *vertical) controlled(t *testing.T) []corev1.ResourceName {
 }
 
 // awaitRecommendation waits for a target of more than what pods request, of the controlled resources and no others.
-func (v *vertical) awaitRecommendation(t *testing.T, controlled []corev1.ResourceName) corev1.ResourceList {
+func (v *vertical) awaitRecommendation(t *testing.T, controlled []corev1.ResourceName) {
 	t.Helper()
-	var target corev1.ResourceList
 	eventually(t, func(ctx context.Context, t require.TestingT) {
-		target = v.target(ctx, t)
+		target := v.target(ctx, t)
 		require.Len(t, target, len(controlled))
 		for _, name := range controlled {
 			request, recommended := v.template.Requests[name], target[name]
 			require.Positive(t, recommended.Cmp(request), "recommended %s", name)
 		}
 	})
-	return target
 }
 
 // target is what is recommended now.
