@@ -10,13 +10,7 @@ done
 docker info >/dev/null 2>&1 || { echo "kind: Docker does not answer; start it, or ask to be let into the group docker" >&2; exit 1; }
 
 services="auth-service gateway-service upload-service caption-service caption-worker frontend"
-if make -n images >/dev/null 2>&1; then
-	make images TAG=dev
-fi
-for service in $services; do
-	docker image inspect "captions/$service:dev" >/dev/null 2>&1 ||
-		{ echo "kind: there is no image captions/$service:dev; build the images of all six services under such names first" >&2; exit 1; }
-done
+IMAGE_TOOL=docker make images TAG=dev
 kind get clusters 2>/dev/null | grep -qx captions || kind create cluster --config deploy/overlays/kind/cluster/cluster.yaml --wait 120s
 for service in $services; do
 	kind load docker-image --name captions "captions/$service:dev"

@@ -25,34 +25,39 @@ run() {
 	fi
 }
 
-# chart RELEASE NAMESPACE VALUES CHART VERSION [REPOSITORY]
+# chart RELEASE NAMESPACE VALUES CHART VERSION [FLAGS OF HELM…]
 chart() {
 	release=$1 namespace=$2 values=$3 chart=$4 version=$5
-	set -- ${6:+--repo "$6"}
+	shift 5
 	run helm upgrade --install "$release" "$chart" --version "$version" "$@" --namespace "$namespace" --create-namespace --values "values/$values.yaml" --wait
 }
 
 metrics_server() {
-	chart metrics-server kube-system metrics-server metrics-server 3.14.0 https://kubernetes-sigs.github.io/metrics-server
+	set -- --repo https://kubernetes-sigs.github.io/metrics-server
+	# The kubelets of kind sign their certificates themselves.
+	case $(kubectl config current-context 2>/dev/null || true) in
+	kind-*) set -- "$@" --set 'args[1]=--kubelet-insecure-tls' ;;
+	esac
+	chart metrics-server kube-system metrics-server metrics-server 3.14.0 "$@"
 }
 prometheus() {
-	chart kube-prometheus-stack monitoring prometheus kube-prometheus-stack 82.6.0 https://prometheus-community.github.io/helm-charts
+	chart kube-prometheus-stack monitoring prometheus kube-prometheus-stack 82.6.0 --repo https://prometheus-community.github.io/helm-charts
 }
 adapter() {
 	prometheus
 	# The metrics are made of what the monitors scrape.
 	run kubectl apply -k ../monitoring
-	chart prometheus-adapter monitoring prometheus-adapter prometheus-adapter 5.3.0 https://prometheus-community.github.io/helm-charts
+	chart prometheus-adapter monitoring prometheus-adapter prometheus-adapter 5.3.0 --repo https://prometheus-community.github.io/helm-charts
 }
 keda() {
-	chart keda keda keda keda 2.21.0 https://kedacore.github.io/charts
+	chart keda keda keda keda 2.21.0 --repo https://kedacore.github.io/charts
 }
 vpa() {
 	metrics_server
-	chart vpa kube-system vpa vertical-pod-autoscaler 0.8.1 https://kubernetes.github.io/autoscaler
+	chart vpa kube-system vpa vertical-pod-autoscaler 0.13.0 --repo https://kubernetes.github.io/autoscaler
 }
 karpenter() {
-	chart karpenter kube-system karpenter oci://public.ecr.aws/karpenter/karpenter 1.14.0
+	chart karpenter kube-system karpenter oci://public.ecr.aws/karpenter/karpenter 1.14.1
 }
 
 # Which addons the policies need together; each is installed once, in an order in which they need each other.

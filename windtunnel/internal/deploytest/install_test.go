@@ -67,6 +67,18 @@ func TestEveryChartIsPinnedAndHasItsValues(t *testing.T) {
 	require.Len(t, files, len(used), "no values without a chart")
 }
 
+// The kubelets of kind have no certificates that metrics-server could check.
+func TestMetricsServerOnKind(t *testing.T) {
+	for current, insecure := range map[string]bool{"kind-captions": true, "arn:aws:eks:eu-central-1:123456789012:cluster/captions": false} {
+		bin := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "kubectl"), []byte("#!/bin/sh\necho "+current+"\n"), 0o700))
+		t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+		out, err := install(t, "--dry-run", "HPA/auth-service/resource-metric/cpu")
+		require.NoError(t, err, out)
+		require.Equal(t, insecure, strings.Contains(out, "--set args[1]=--kubelet-insecure-tls"), out)
+	}
+}
+
 func TestInstallRefusesWhatIsNoPolicy(t *testing.T) {
 	for args, want := range map[string]string{"": "usage:", "--dry-run": "usage:", "--dry-run HPA": "there is no policy HPA", "--dry-run overlays/kind": "overlays/kind is no policy",
 		"--dry-run nowhere": "there is no policy nowhere"} {
