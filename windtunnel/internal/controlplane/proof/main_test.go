@@ -3,6 +3,7 @@
 package proof_test
 
 import (
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,6 +19,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Policies are proven all at the same time: they mostly wait. The command line may say otherwise.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	times.print()
 	os.Exit(code)
