@@ -95,7 +95,7 @@ fuzz: setup-test ## Fuzz every parser for a short time each (FUZZTIME=5s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench
-bench: setup-test build ## Measure against peers in the same run and write docs/benchmarks.md
+bench: setup-bench build ## Measure against peers in the same run and write docs/benchmarks.md
 	go run ./bench -write docs/benchmarks.md $(BENCHFLAGS)
 
 .PHONY: generate
@@ -108,13 +108,15 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-services setup-test setup-race setup-manifests setup-lint setup-web setup-browser setup-images
+.PHONY: setup-run setup-services setup-test setup-bench setup-race setup-manifests setup-lint setup-web setup-browser setup-images
 setup-run:
 	@scripts/setup.sh run
 setup-services:
 	@scripts/setup.sh services
 setup-test:
 	@scripts/setup.sh run test services
+setup-bench:
+	@scripts/setup.sh run test services bench
 setup-race:
 	@scripts/setup.sh run test services race
 setup-manifests:

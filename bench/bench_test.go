@@ -47,9 +47,20 @@ func TestTable(t *testing.T) {
 `, "\n"), got)
 }
 
-func TestDocumentHoldsTheTable(t *testing.T) {
-	rows := []row{{"a", "b", "c", "d", noGoal}}
-	require.Contains(t, document(t.Context(), newLab(t), rows), table(rows))
+func TestDocumentKeepsWhatWasNotMeasured(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "benchmarks.md")
+	show := func(figure figure, result string) {
+		rows := []row{{"a", "b", "c", result, noGoal}}
+		require.NoError(t, keep(path, map[string]string{figure.name: section(t.Context(), newLab(t), figure, rows)}))
+	}
+	all := figures()
+	show(all[2], "first")
+	show(all[1], "second")
+	show(all[2], "third")
+	page, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NotContains(t, string(page), "first")
+	require.Regexp(t, "(?s)^# Bench.*## "+all[1].name+"\n.*second.*## "+all[2].name+"\n.*third", string(page))
 }
 
 func TestMedianAndQuantile(t *testing.T) {
@@ -75,12 +86,20 @@ func TestChoose(t *testing.T) {
 	require.ErrorContains(t, err, "accuracy")
 }
 
-func TestPartialFiguresAreNotWritten(t *testing.T) {
+func TestQuickFiguresAreNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "benchmarks.md")
-	for _, args := range [][]string{{"-only", "upload"}, {"-quick"}} {
-		require.ErrorContains(t, run(t.Context(), append(args, "-write", path), io.Discard, io.Discard), "-write")
-	}
+	require.ErrorContains(t, run(t.Context(), []string{"-quick", "-write", path}, io.Discard, io.Discard), "-write")
 	require.NoFileExists(t, path)
+}
+
+func TestParseWrk(t *testing.T) {
+	n, err := parseWrk("Running 2s test @ http://127.0.0.1:1/\n  1 threads and 64 connections\nRequests/sec:   6600.25\nTransfer/sec:      1.28MB\n")
+	require.NoError(t, err)
+	require.InDelta(t, 6600.25, n, 0)
+	for _, bad := range []string{"", "Non-2xx or 3xx responses: 12\nRequests/sec: 5\n", "Socket errors: connect 0, read 3, write 0, timeout 0\nRequests/sec: 5\n"} {
+		_, err := parseWrk(bad)
+		require.Error(t, err, bad)
+	}
 }
 
 func TestParseStatus(t *testing.T) {
@@ -158,7 +177,8 @@ func TestUploadStraightToTheObjectStore(t *testing.T) {
 	require.NoError(t, randomFile(file, 12<<20))
 	o, err := startObjects(t.Context(), dir)
 	require.NoError(t, err)
-	require.NoError(t, o.upload(t.Context(), file, "key", 5<<20, 2))
+	require.NoError(t, o.upload(t.Context(), file, "key", 5<<20, 2, func() {}))
+	require.FileExists(t, o.path("key"))
 	got, err := o.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("key")})
 	require.NoError(t, err)
 	stored, err := io.ReadAll(got.Body)

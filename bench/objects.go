@@ -54,6 +54,7 @@ func serveObjects(folder, addr string) error {
 
 // objects is a plain object store in a process of its own.
 type objects struct {
+	dir   string
 	s3    *s3.Client
 	sign  *s3.PresignClient
 	http  *http.Client
@@ -75,7 +76,7 @@ func startObjects(ctx context.Context, dir string) (*objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	o := &objects{cmd: command(ctx, self, objectServerCommand, folder, addr), http: httpFrom(0)}
+	o := &objects{dir: folder, cmd: command(ctx, self, objectServerCommand, folder, addr), http: httpFrom(0)}
 	o.cmd.Stderr = os.Stderr
 	if o.alive, err = o.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("object store: %w", err)
@@ -109,8 +110,11 @@ func (o *objects) stop() error {
 	return nil
 }
 
-// upload sends a file in parts by presigned URLs, several at a time, as the platform's client does.
-func (o *objects) upload(ctx context.Context, path, key string, partSize int64, parallel int) error {
+// path is the file of an object.
+func (o *objects) path(key string) string { return filepath.Join(o.dir, bucket, key) }
+
+// upload sends a file in parts by presigned URLs, several at a time, as the platform's client does. It tells when all are there.
+func (o *objects) upload(ctx context.Context, path, key string, partSize int64, parallel int, sent func()) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open file: %w", err)
@@ -139,6 +143,7 @@ func (o *objects) upload(ctx context.Context, path, key string, partSize int64, 
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	sent()
 	_, err = o.s3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: aws.String(key),
 		UploadId: up.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
 	if err != nil {

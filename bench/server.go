@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -15,9 +17,10 @@ import (
 	"k8s-scalers/internal/client"
 )
 
-// server is a captions serve of our own, on a free port.
+// server is a program of ours that serves.
 type server struct {
-	base   string
+	base   string // where it answers
+	name   string
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 	exited chan struct{}
@@ -30,20 +33,26 @@ func (l *lab) serve(ctx context.Context, data string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(ctx, command(ctx, l.captions, "serve"), addr, map[string]string{"DATA_DIR": data, "WORKERS": strconv.Itoa(cores)})
+}
+
+// start starts a program of ours on an address with settings, whose names lack the prefix, and waits until it is ready.
+func start(ctx context.Context, cmd *exec.Cmd, addr string, settings map[string]string) (*server, error) {
 	admin, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{base: "http://" + addr, exited: make(chan struct{})}
-	s.cmd = command(ctx, l.captions, "serve")
-	s.cmd.Env = append(s.cmd.Environ(), "CAPTIONS_ADDR="+addr, "CAPTIONS_ADMIN_ADDR="+admin, "CAPTIONS_DATA_DIR="+data, "CAPTIONS_LOG_LEVEL=warn",
-		fmt.Sprintf("CAPTIONS_WORKERS=%d", cores))
-	s.cmd.Stderr = &s.stderr
-	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("captions serve: %w", err)
+	s := &server{base: "http://" + addr, name: filepath.Base(cmd.Path), cmd: cmd, exited: make(chan struct{})}
+	cmd.Env = append(cmd.Environ(), "CAPTIONS_ADDR="+addr, "CAPTIONS_ADMIN_ADDR="+admin, "CAPTIONS_LOG_LEVEL=warn")
+	for name, value := range settings {
+		cmd.Env = append(cmd.Env, "CAPTIONS_"+name+"="+value)
+	}
+	cmd.Stderr = &s.stderr
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	go func() {
-		s.err = s.cmd.Wait()
+		s.err = cmd.Wait()
 		close(s.exited)
 	}()
 	if err := s.ready(ctx, "http://"+admin+"/readyz"); err != nil {
@@ -69,10 +78,10 @@ func (s *server) ready(ctx context.Context, probe string) error {
 		}
 		select {
 		case <-s.exited:
-			return fmt.Errorf("captions serve exited: %w", s.err)
+			return fmt.Errorf("%s exited: %w", s.name, s.err)
 		case <-ctx.Done():
-			return errors.New("captions serve was not ready within 30 s")
-		case <-time.After(50 * time.Millisecond):
+			return fmt.Errorf("%s was not ready within 30 s", s.name)
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
@@ -81,11 +90,11 @@ func (s *server) ready(ctx context.Context, probe string) error {
 func (s *server) stop() error {
 	select {
 	case <-s.exited:
-		return fmt.Errorf("captions serve exited early: %w: %s", s.err, tail(s.stderr.String()))
+		return fmt.Errorf("%s exited early: %w: %s", s.name, s.err, tail(s.stderr.String()))
 	default:
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stop captions serve: %w", err)
+		return fmt.Errorf("stop %s: %w", s.name, err)
 	}
 	select {
 	case <-s.exited:
@@ -94,7 +103,7 @@ func (s *server) stop() error {
 		<-s.exited
 	}
 	if s.err != nil {
-		return fmt.Errorf("captions serve: %w: %s", s.err, tail(s.stderr.String()))
+		return fmt.Errorf("%s: %w: %s", s.name, s.err, tail(s.stderr.String()))
 	}
 	return nil
 }
@@ -135,9 +144,9 @@ type user struct {
 
 // signUp makes an account. Users come from loopback addresses of their own, because a server lets only so many people
 // of one address sign up.
-func (s *server) signUp(ctx context.Context, n int) (*user, error) {
+func signUp(ctx context.Context, base string, n int) (*user, error) {
 	u := &user{session: &session{}}
-	u.api = &client.Client{Base: s.base, Sessions: u.session, HTTP: httpFrom(n)}
+	u.api = &client.Client{Base: base, Sessions: u.session, HTTP: httpFrom(n)}
 	if err := u.api.Login(ctx, fmt.Sprintf("user%d@example.org", n), "correct horse battery staple", true); err != nil {
 		return nil, fmt.Errorf("sign up: %w", err)
 	}

@@ -84,7 +84,7 @@ func (l *lab) prepareJobs(ctx context.Context, c crowd) (users []*user, uploads 
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	for n := range c.users {
-		u, err := s.signUp(ctx, n)
+		u, err := signUp(ctx, s.base, n)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -135,10 +135,10 @@ func (l *lab) watchJobs(ctx context.Context, name string, users []*user, uploads
 					return err
 				}
 				gone.Go(func() {
-					d, err := listen(watching, ws)
+					h, err := listen(watching, ws)
 					mu.Lock()
 					defer mu.Unlock()
-					if delays = append(delays, d...); err != nil {
+					if delays = append(delays, h.delays...); err != nil {
 						broken = append(broken, err)
 					}
 				})
@@ -178,25 +178,32 @@ func (u *user) subscribe(ctx context.Context, jobID string) (*websocket.Conn, er
 	return ws, nil
 }
 
-// listen receives events until ctx ends or the job does, and returns their delays. Being cut off before is an error.
-func listen(ctx context.Context, ws *websocket.Conn) ([]time.Duration, error) {
+// heard is what a subscriber was told of a job.
+type heard struct {
+	delays   []time.Duration // of each update
+	segments int             // how many were sent, repetitions included
+	last     captioning.JobView
+}
+
+// listen receives events until ctx ends or the job does. Being cut off before is an error.
+func listen(ctx context.Context, ws *websocket.Conn) (h heard, err error) {
 	defer func() { _ = ws.CloseNow() }() // An error here means that it is closed already.
-	var delays []time.Duration
 	for {
 		_, b, err := ws.Read(ctx)
 		received := time.Now()
 		if ctx.Err() != nil || websocket.CloseStatus(err) == websocket.StatusNormalClosure {
-			return delays, nil
+			return h, nil
 		}
 		var m captioning.Message
 		if err == nil {
 			err = json.Unmarshal(b, &m)
 		}
 		if err != nil {
-			return delays, fmt.Errorf("read event: %w", err)
+			return h, fmt.Errorf("read event: %w", err)
 		}
+		h.segments, h.last = h.segments+len(m.Segments), m.Job
 		if m.Type == "update" {
-			delays = append(delays, received.Sub(m.Job.UpdatedAt))
+			h.delays = append(h.delays, received.Sub(m.Job.UpdatedAt))
 		}
 	}
 }

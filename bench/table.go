@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,24 +66,56 @@ func table(rows []row) string {
 	return b.String()
 }
 
-// document renders the page that keeps the figures.
-func document(ctx context.Context, l *lab, rows []row) string {
-	scope := "In the row on memory, one tenth of the long video is speech and the rest silence; `BENCHFLAGS=-full` makes all of it speech."
-	if l.full {
-		scope = "In the row on memory, all of the long video is speech."
+const heading = "\n## "
+
+// section renders what the page keeps of a figure.
+func section(ctx context.Context, l *lab, f figure, rows []row) string {
+	scope := ""
+	switch {
+	case f.name != "memory":
+	case l.full:
+		scope = "All of the long video is speech. "
+	default:
+		scope = "One tenth of the long video is speech and the rest silence; `BENCHFLAGS=-full` makes all of it speech. "
 	}
-	return fmt.Sprintf(`# Benchmarks
+	return fmt.Sprintf("%s%s\n\n%s.\n\n%s\n%sMeasured on %s: %s, %d cores, %s, %s.\n", heading, f.name, f.about, table(rows),
+		scope, time.Now().UTC().Format(time.DateOnly), processor(), runtime.NumCPU(), runtime.Version(), ffmpegVersion(ctx))
+}
+
+// keep writes the page. Sections that were not measured stay as they are.
+func keep(path string, measured map[string]string) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the page: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(document(string(old), measured)), 0o644); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	return nil
+}
+
+// document renders the page that keeps the figures, in their order.
+func document(old string, measured map[string]string) string {
+	kept := map[string]string{}
+	for _, text := range strings.Split(old, heading)[1:] {
+		name, _, _ := strings.Cut(text, "\n")
+		kept[name] = heading + text
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `# Benchmarks
 
 Written by %[1]smake bench%[1]s; do not edit. Every ratio compares two programs in the same run on the same %[2]d cores, in turns;
-times are medians of %[3]d rounds. Differences below 20 %% between two runs are noise.
-
-%[4]s
-%[5]s
-
-How each figure is measured is told in the doc comments of %[1]sbench/%[1]s.
-
-Measured on %[6]s: %[7]s, %[8]d cores, %[9]s, %[10]s.
-`, "`", cores, l.rounds(), table(rows), scope, time.Now().UTC().Format(time.DateOnly), processor(), runtime.NumCPU(), runtime.Version(), ffmpegVersion(ctx))
+times are medians of three rounds. Differences below 20 %% between two runs are noise. How each figure is measured is told in the
+doc comments of %[1]sbench/%[1]s; %[1]smake bench BENCHFLAGS='-only speed'%[1]s measures some of them anew.
+`, "`", cores)
+	for _, f := range figures() {
+		if text, ok := measured[f.name]; ok {
+			b.WriteString(text)
+		} else {
+			b.WriteString(kept[f.name])
+		}
+	}
+	return b.String()
 }
 
 func processor() string {

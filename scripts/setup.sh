@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages that the named groups need and that are missing: run, test, services,
-# race, lint, web, browser, monitoring, images.
+# race, lint, web, browser, monitoring, images, bench.
 # As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
 # The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
 set -eu
@@ -74,6 +74,11 @@ for group in "$@"; do
 		fi
 		program npm npm node
 		;;
+	bench)
+		server nginx nginx nginx
+		server caddy caddy caddy
+		program wrk wrk wrk
+		;;
 	images)
 		program buildah buildah -
 		program debootstrap debootstrap -
@@ -81,7 +86,7 @@ for group in "$@"; do
 		;;
 	browser) is_mac || program "${CHROMIUM:-chromium}" chromium - ;;
 	*)
-		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser, monitoring and images" >&2
+		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser, monitoring, images and bench" >&2
 		exit 2
 		;;
 	esac
