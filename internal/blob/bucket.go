@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -113,6 +114,7 @@ type Bucket struct {
 	c       Config
 	client  *s3.Client
 	presign *s3.PresignClient
+	prompt  func(*s3.Options) // for requests whose answer begins at once when the server is well
 }
 
 // Open returns the bucket. It talks to no server yet, except where the SDK needs that to find settings.
@@ -153,6 +155,11 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 		}
 	})
 	b.presign = s3.NewPresignClient(b.client)
+	b.prompt = func(*s3.Options) {}
+	if c.HTTPClient == nil {
+		prompt := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = patience })
+		b.prompt = func(o *s3.Options) { o.HTTPClient = prompt }
+	}
 	return b, nil
 }
 
