@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/media"
 	"k8s-scalers/internal/media/pcm"
@@ -24,6 +26,9 @@ import (
 
 // codeNoAudio is the code of package media for a video without sound, which is not a failure but nothing to do.
 const codeNoAudio = media.NoAudio
+
+// saveFor is how long a result waits for the store to come back before its task is given back. Stores restart in less.
+const saveFor = 20 * time.Second
 
 // plan is how a video was cut. It is stored beside the segments, so that every task of the job sees the same.
 type plan struct {
@@ -305,7 +310,7 @@ func (w *Worker) recognize(ctx context.Context, t caption.Task, j caption.Job, e
 			return body, err
 		},
 		Size: pcm.WAVSize(pcm.Bytes(length)), Duration: length,
-	}, speech.Request{Language: j.Options.Language, Diarize: j.Options.Diarize})
+	}, speech.Request{Language: j.Options.Language, Diarize: j.Options.Diarize, Keyterms: j.Options.Keyterms})
 	if err != nil {
 		return j, fmt.Errorf("recognise segment %d: %w", t.Segment, engineError{engine.Capabilities().Name, err})
 	}
@@ -315,7 +320,7 @@ func (w *Worker) recognize(ctx context.Context, t caption.Task, j caption.Job, e
 	}
 	r := caption.SegmentResult{Index: t.Segment, Start: at.Start, End: at.End, Words: res.Words,
 		Language: res.Language, Engine: engine.Capabilities().Name}
-	j, first, err := w.Segments.SaveSegment(ctx, j.ID, r)
+	j, first, err := w.save(ctx, j.ID, r)
 	if err != nil {
 		if caption.KindOf(err) == caption.KindNotFound {
 			return j, errStale
@@ -327,6 +332,18 @@ func (w *Worker) recognize(ctx context.Context, t caption.Task, j caption.Job, e
 		w.audio.WithLabelValues(r.Engine).Add(length.Seconds())
 	}
 	return j, nil
+}
+
+// save stores the result of a segment. While the store is away it tries again for a while: what would be lost has taken longer.
+func (w *Worker) save(ctx context.Context, jobID string, r caption.SegmentResult) (j caption.Job, first bool, err error) {
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
+		j, first, err = w.Segments.SaveSegment(ctx, jobID, r)
+		if err != nil && caption.KindOf(err) != caption.KindUnavailable {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(saveFor))
+	return j, first, err
 }
 
 // assemble merges the words of all segments, cuts them into cues, and stores the transcript.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -271,6 +272,31 @@ func TestTransientErrorIsTriedAgain(t *testing.T) {
 	j := f.job(sound(t, 12))
 	f.start()
 	f.checkDone(f.until(j.ID, ended))
+}
+
+// stumbling is a store that is away at first.
+type stumbling struct {
+	*sqlitestore.Store
+	away atomic.Int32 // for so many calls
+}
+
+func (s *stumbling) SaveSegment(ctx context.Context, id string, r caption.SegmentResult) (caption.Job, bool, error) {
+	if s.away.Add(-1) >= 0 {
+		return caption.Job{}, false, caption.Errorf(caption.KindUnavailable, "away")
+	}
+	return s.Store.SaveSegment(ctx, id, r)
+}
+
+func TestAResultWaitsForTheStore(t *testing.T) {
+	f := newFixture(t)
+	store := &stumbling{Store: f.store}
+	store.away.Store(3)
+	f.w.Segments = store
+	j := f.job(sound(t, 25))
+	f.start()
+	j = f.until(j.ID, ended)
+	f.checkDone(j)
+	require.Equal(t, j.Segments, f.engine.total, "what was heard is not heard again")
 }
 
 func TestExhaustedTaskFailsItsJobAndRetryRedoesOnlyWhatIsMissing(t *testing.T) {
