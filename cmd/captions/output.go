@@ -21,15 +21,16 @@ type outputFlags struct {
 
 // jobFlags say how to caption.
 type jobFlags struct {
-	Profile    string `default:"netflix" enum:"netflix,bbc,plain" help:"Rules for the length and timing of captions: netflix, bbc or plain."`
-	Engine     string `help:"Speech engine. Default: the first that is enabled." placeholder:"NAME"`
-	Language   string `help:"Language spoken, such as en or en-GB. Default: the engine's." placeholder:"TAG"`
-	AudioTrack int    `help:"Audio track, counted from 0." placeholder:"N"`
-	Diarize    bool   `help:"Tell speakers apart, where the engine can. --speakers writes their labels."`
+	Profile    string   `default:"netflix" enum:"netflix,bbc,plain" help:"Rules for the length and timing of captions: netflix, bbc or plain."`
+	Engine     string   `help:"Speech engine. Default: the first that is enabled." placeholder:"NAME"`
+	Language   string   `help:"Language spoken, such as en or en-GB. Default: the engine's." placeholder:"TAG"`
+	AudioTrack int      `help:"Audio track, counted from 0." placeholder:"N"`
+	Keyterm    []string `help:"A name or word to expect, where the engine can be told; several with commas." placeholder:"WORD"`
+	Diarize    bool     `help:"Tell speakers apart, where the engine can. --speakers writes their labels."`
 }
 
 func (f jobFlags) options() caption.Options {
-	return caption.Options{Language: f.Language, Engine: f.Engine, Profile: f.Profile, AudioTrack: f.AudioTrack, Diarize: f.Diarize}
+	return caption.Options{Language: f.Language, Engine: f.Engine, Profile: f.Profile, AudioTrack: f.AudioTrack, Diarize: f.Diarize, Keyterms: f.Keyterm}
 }
 
 // output is where the captions of one input go.

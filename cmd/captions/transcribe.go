@@ -71,6 +71,10 @@ func (c transcribeCmd) Run(e *env) error {
 		return usage("The engine %s cannot tell speakers apart. Leave --diarize out, or choose another engine with --engine.", can.Name)
 	}
 
+	if can := engine.Capabilities(); len(c.Keyterm) > 0 && !can.Keyterms {
+		return usage("The engine %s cannot be told words to expect. Leave --keyterm out, or choose another engine with --engine.", can.Name)
+	}
+
 	p := newProgress(e.stderr)
 	defer p.done()
 	var failed atomic.Bool
@@ -108,7 +112,7 @@ func (c transcribeCmd) one(e *env, o output, b bar, engine speech.Recognizer, pr
 		return err
 	}
 	t, err := transcribe.File(e.ctx, o.input, transcribe.Options{
-		Engine: engine, Language: c.Language, Diarize: c.Diarize, Profile: profile.Name, AudioTrack: c.AudioTrack, Workers: c.Jobs,
+		Engine: engine, Language: c.Language, Diarize: c.Diarize, Keyterms: c.Keyterm, Profile: profile.Name, AudioTrack: c.AudioTrack, Workers: c.Jobs,
 		Cut: func(w []caption.Word) []caption.Cue { return subtitle.Cut(w, profile) },
 		Progress: func(done, total caption.Millis) {
 			if total > 0 {

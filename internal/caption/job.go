@@ -41,6 +41,8 @@ type Options struct {
 	Profile    string `json:"profile,omitempty"`     // of package subtitle; empty: netflix
 	AudioTrack int    `json:"audio_track,omitempty"` // index among the audio tracks, 0 is the first
 	Diarize    bool   `json:"diarize,omitempty"`
+	// Keyterms are names and words to expect, which the engine would else take for others.
+	Keyterms []string `json:"keyterms,omitempty"`
 }
 
 // Job is one request to caption a video.

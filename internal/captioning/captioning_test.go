@@ -194,6 +194,7 @@ func TestCreateRefuses(t *testing.T) {
 		"not a language":        {`{"upload_id":"` + mine + `","language":"!!"}`, 400, "bad_language"},
 		"unknown profile":       {`{"upload_id":"` + mine + `","profile":"x"}`, 400, ""},
 		"diarization":           {`{"upload_id":"` + mine + `","diarize":true}`, 400, "diarize_unsupported"},
+		"words to expect":       {`{"upload_id":"` + mine + `","keyterms":["Kubernetes"]}`, 400, "keyterms_unsupported"},
 		"track":                 {`{"upload_id":"` + mine + `","audio_track":-1}`, 400, "bad_audio_track"},
 		"title":                 {`{"upload_id":"` + mine + `","title":"a\u0000b"}`, 400, "bad_title"},
 		"unknown field":         {`{"upload_id":"` + mine + `","x":1}`, 400, "bad_json"},

@@ -130,6 +130,9 @@ func (s *Service) video(ctx context.Context, id string, u identity.User) (captio
 	return v, nil
 }
 
+// What engines take of key terms, see their packages.
+const maxKeyterms, maxKeyterm = 100, 100
+
 // checkOptions refuses what no enabled engine can do, and fills in nothing: empty stays "the default".
 func (s *Service) checkOptions(o *caption.Options) error {
 	if _, err := subtitle.ProfileNamed(o.Profile); err != nil {
@@ -155,6 +158,12 @@ func (s *Service) checkOptions(o *caption.Options) error {
 	}
 	if o.Diarize && !engine.Diarization {
 		return caption.Errorf(caption.KindInvalid, "The engine %s cannot tell speakers apart. Leave diarize out, or choose another engine.", engine.Name).WithCode("diarize_unsupported")
+	}
+	if len(o.Keyterms) > 0 && !engine.Keyterms {
+		return caption.Errorf(caption.KindInvalid, "The engine %s cannot be told words to expect. Leave keyterms out, or choose another engine.", engine.Name).WithCode("keyterms_unsupported")
+	}
+	if len(o.Keyterms) > maxKeyterms || slices.ContainsFunc(o.Keyterms, func(k string) bool { return k == "" || len(k) > maxKeyterm || !printable(k) }) {
+		return caption.Errorf(caption.KindInvalid, "keyterms are at most %d words or names of at most %d bytes each.", maxKeyterms, maxKeyterm).WithCode("bad_keyterms")
 	}
 	if o.Language != "" && len(engine.Languages) > 0 && !slices.Contains(engine.Languages, speech.PrimaryLanguage(o.Language)) {
 		return speech.LanguageUnsupported(engine, o.Language)

@@ -22,6 +22,7 @@ type engineView struct {
 	Languages         []string `json:"languages"` // empty: the engine has no list
 	LanguageDetection bool     `json:"language_detection"`
 	Diarization       bool     `json:"diarization"`
+	Keyterms          bool     `json:"keyterms"`
 }
 
 // optionsView is what a job can be asked to do here.
@@ -34,7 +35,7 @@ type optionsView struct {
 func (s *Service) options(w http.ResponseWriter, _ *http.Request, _ identity.User) error {
 	v := optionsView{Formats: subtitle.Formats()}
 	for _, e := range s.Engines {
-		v.Engines = append(v.Engines, engineView{e.Name, append([]string{}, e.Languages...), e.LanguageDetection, e.Diarization})
+		v.Engines = append(v.Engines, engineView{e.Name, append([]string{}, e.Languages...), e.LanguageDetection, e.Diarization, e.Keyterms})
 	}
 	for _, p := range subtitle.Profiles() {
 		v.Profiles = append(v.Profiles, p.Name)

@@ -48,6 +48,8 @@ type Capabilities struct {
 	LanguageDetection bool
 	// Diarization is true where the engine can tell speakers apart.
 	Diarization bool
+	// Keyterms is true where the engine can be told words to expect.
+	Keyterms bool
 	// MaxDuration is the longest audio that one call takes; 0 means that there is no limit.
 	MaxDuration caption.Millis
 	// WholeFile is true where the engine wants the whole audio in one call, rather than segments.

@@ -22,6 +22,7 @@ type Options struct {
 	Engine   speech.Recognizer
 	Language string // BCP 47; empty: the engine's default or detection
 	Diarize  bool
+	Keyterms []string // words to expect
 	// Profile names the profile of the cues in the transcript.
 	Profile string
 	// Cut makes cues of words.
@@ -125,7 +126,7 @@ func (r *run) segment(ctx context.Context, seg media.Segment) error {
 			return err
 		}
 	}
-	result, err := r.opt.Engine.Recognize(ctx, audio, speech.Request{Language: r.opt.Language, Diarize: r.opt.Diarize})
+	result, err := r.opt.Engine.Recognize(ctx, audio, speech.Request{Language: r.opt.Language, Diarize: r.opt.Diarize, Keyterms: r.opt.Keyterms})
 	if err != nil {
 		return fmt.Errorf("recognise segment %d: %w", seg.Index, err)
 	}

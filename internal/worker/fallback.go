@@ -66,7 +66,7 @@ func (w *Worker) after(name string, o caption.Options) string {
 	for _, e := range w.Engines[i+1:] {
 		c := e.Capabilities()
 		speaks := o.Language == "" || len(c.Languages) == 0 || slices.Contains(c.Languages, speech.PrimaryLanguage(o.Language))
-		if speaks && (!o.Diarize || c.Diarization) {
+		if speaks && (!o.Diarize || c.Diarization) && (len(o.Keyterms) == 0 || c.Keyterms) {
 			return c.Name
 		}
 	}

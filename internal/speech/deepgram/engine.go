@@ -96,7 +96,7 @@ func New(d Deps) (*Engine, error) {
 // Capabilities says what an engine with default settings can do, without the key that it takes to make one.
 func Capabilities() speech.Capabilities {
 	return speech.Capabilities{
-		Name: Name, WordTimes: true, Confidence: true, Diarization: true, WholeFile: true, LanguageDetection: true,
+		Name: Name, WordTimes: true, Confidence: true, Diarization: true, Keyterms: true, WholeFile: true, LanguageDetection: true,
 		MaxDuration: pcm.Duration(maxFile - pcm.HeaderSize), Parallelism: defaultConcurrency,
 	}
 }
@@ -105,6 +105,7 @@ func Capabilities() speech.Capabilities {
 func (e *Engine) Capabilities() speech.Capabilities {
 	c := Capabilities()
 	c.LanguageDetection = e.deps.Language == "" || e.deps.Language == multi
+	c.Keyterms = e.takesKeyterms()
 	c.Parallelism = e.deps.Concurrency
 	return c
 }
@@ -178,7 +179,7 @@ func (e *Engine) query(r speech.Request) url.Values {
 	if r.Diarize {
 		q.Set("diarize_model", "latest")
 	}
-	if strings.HasPrefix(e.deps.Model, "nova-3") { // other models refuse key terms
+	if e.takesKeyterms() {
 		for _, term := range r.Keyterms[:min(len(r.Keyterms), maxKeyterms)] {
 			if term = strings.TrimSpace(term); term != "" && len(term) <= maxKeyterm {
 				q.Add("keyterm", term)
@@ -190,6 +191,9 @@ func (e *Engine) query(r speech.Request) url.Values {
 	}
 	return q
 }
+
+// takesKeyterms tells whether the model can be told words to expect; other models refuse such a request.
+func (e *Engine) takesKeyterms() bool { return strings.HasPrefix(e.deps.Model, "nova-3") }
 
 // refused returns the error for an answer that is no success.
 func (e *Engine) refused(a remote.Answer, r speech.Request) error {

@@ -107,7 +107,7 @@ func New(d Deps) (*Engine, error) {
 // Capabilities says what an engine with default settings can do, without the key that it takes to make one.
 func Capabilities() speech.Capabilities {
 	return speech.Capabilities{
-		Name: Name, WordTimes: true, LanguageDetection: true, MaxDuration: pcm.Duration(maxUpload - around), Parallelism: defaultConcurrency,
+		Name: Name, WordTimes: true, LanguageDetection: true, Keyterms: true, MaxDuration: pcm.Duration(maxUpload - around), Parallelism: defaultConcurrency,
 	}
 }
 
@@ -115,9 +115,9 @@ func Capabilities() speech.Capabilities {
 func (e *Engine) Capabilities() speech.Capabilities {
 	return speech.Capabilities{
 		Name: e.deps.Name, WordTimes: !e.deps.SegmentTimes, Languages: slices.Clone(e.deps.Languages),
-		LanguageDetection: e.deps.Language == "" || e.deps.Language == auto,
-		MaxDuration:       pcm.Duration(e.deps.MaxUpload - around),
-		Parallelism:       e.deps.Concurrency,
+		LanguageDetection: e.deps.Language == "" || e.deps.Language == auto, Keyterms: true,
+		MaxDuration: pcm.Duration(e.deps.MaxUpload - around),
+		Parallelism: e.deps.Concurrency,
 	}
 }
 

@@ -621,6 +621,8 @@ export interface components {
         AudioTrack: number;
         /** @description Whether to tell speakers apart. */
         Diarize: boolean;
+        /** @description Names and words to expect, for engines that can be told. */
+        Keyterms: string[];
         /** @description What was chosen; what is absent is left to the server. */
         JobOptions: {
             language?: components["schemas"]["Language"];
@@ -628,6 +630,7 @@ export interface components {
             profile?: components["schemas"]["Profile"];
             audio_track?: components["schemas"]["AudioTrack"];
             diarize?: components["schemas"]["Diarize"];
+            keyterms?: components["schemas"]["Keyterms"];
         };
         NewJob: {
             /** @description The id of a complete upload. */
@@ -639,6 +642,7 @@ export interface components {
             profile?: components["schemas"]["Profile"];
             audio_track?: components["schemas"]["AudioTrack"];
             diarize?: components["schemas"]["Diarize"];
+            keyterms?: components["schemas"]["Keyterms"];
         };
         Reason: {
             /**
@@ -768,6 +772,8 @@ export interface components {
             language_detection: boolean;
             /** @description Whether it can tell speakers apart. */
             diarization: boolean;
+            /** @description Whether it can be told words to expect. */
+            keyterms: boolean;
         };
     };
     responses: {

@@ -44,6 +44,7 @@ function Ask({ files }: { files: readonly File[] }) {
   const [refused, setRefused] = useState<ReadonlyMap<File, string>>(new Map());
   const [round, setRound] = useState(0);
   const [track, setTrack] = useState(0); // of these files alone, so it is not remembered
+  const [terms, setTerms] = useState(() => (recall().keyterms ?? []).join(', '));
 
   useEffect(() => {
     setError(null);
@@ -65,6 +66,7 @@ function Ask({ files }: { files: readonly File[] }) {
   const language = wish.language && (languages.length === 0 || languages.includes(wish.language)) ? wish.language : '';
   const profile = choices && wish.profile && choices.profiles.includes(wish.profile) ? wish.profile : (choices?.profiles[0] ?? '');
   const good = files.filter((f) => !refused.has(f));
+  const keyterms = terms.split(',').map((t) => t.trim()).filter((t) => t !== '').slice(0, 100);
   const set = (change: JobOptions) => setWish((now) => ({ ...now, ...change }));
 
   const start = () => {
@@ -74,6 +76,7 @@ function Ask({ files }: { files: readonly File[] }) {
       profile,
       ...(language ? { language } : {}),
       ...(engine.diarization && wish.diarize ? { diarize: true } : {}),
+      ...(engine.keyterms && keyterms.length > 0 ? { keyterms } : {}),
     };
     remember(options);
     uploads.add(good, track > 0 ? { ...options, audio_track: track } : options);
@@ -138,6 +141,12 @@ function Ask({ files }: { files: readonly File[] }) {
                 {tracks.map((name, n) => <option key={n} value={n}>{name}</option>)}
               </select>
             </label>
+            {engine.keyterms && (
+              <label className="field">
+                <span>Names and words to expect</span>
+                <input value={terms} maxLength={2000} placeholder="Kubernetes, Ångström" onChange={(e) => setTerms(e.target.value)} />
+              </label>
+            )}
             {engine.diarization && (
               <label className="check">
                 <input type="checkbox" checked={wish.diarize ?? false} onChange={(e) => set({ diarize: e.target.checked })} />
