@@ -76,7 +76,7 @@ lint-manifests: ## Find contradictions in deploy/: each policy beside the servic
 
 .PHONY: test-manifests
 test-manifests: setup-manifests ## Test what is in deploy/: schemas, lint, alerts, metrics, the script of the addons
-	cd windtunnel && go test ./manifest ./lint ./cmd/lintmanifests ./internal/deploytest
+	cd windtunnel && go test ./manifest ./lint ./cmd/windtunnel ./internal/deploytest
 
 .PHONY: kind
 kind: ## The platform in a Kubernetes cluster on this machine, with Docker and kind: http://localhost:8080

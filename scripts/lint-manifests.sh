@@ -6,19 +6,19 @@ cd "$(dirname "$0")/../deploy"
 
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
-(cd ../windtunnel && go build -o "$program" ./cmd/lintmanifests)
+(cd ../windtunnel && go build -o "$program" ./cmd/windtunnel)
 
 if [ $# -gt 0 ]; then
-	"$program" "$@"
+	"$program" check "$@"
 	exit
 fi
 # What others are made of is not applied on its own. A VPA is judged beside the HPA that keeps two replicas of its service.
 policies=$(find HPA KEDA CPA CAS Karpenter -name kustomization.yaml -not -path '*/behavior/*' -not -path '*/authentication/*' \
 	-not -path '*/controller/*' -exec dirname {} \; | sort)
 # shellcheck disable=SC2086
-"$program" -each -with base $policies
+"$program" check --each --with base $policies
 for service in auth-service gateway-service upload-service caption-service; do
-	"$program" -each -with "base,HPA/$service/pod-metric/request_per_second" VPA/$service/*/
+	"$program" check --each --with "base,HPA/$service/pod-metric/request_per_second" VPA/$service/*/
 done
-"$program" -each -with base,KEDA/caption-worker VPA/caption-worker/*/
-"$program" -each overlays/*/
+"$program" check --each --with base,KEDA/caption-worker VPA/caption-worker/*/
+"$program" check --each overlays/*/

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+	_ "time/tzdata" // Time zones of cron triggers, on machines that have none.
 
 	"github.com/alecthomas/kong"
 )
@@ -14,6 +15,7 @@ import (
 type cli struct {
 	Run runCommand `cmd:"" help:"Run a scenario and say what happened to users, pods and the bill."`
 
+	Check     checkCommand     `cmd:"" help:"Find the mistakes in manifests that are applied together, each with its reason and its fix."`
 	Compare   compareCommand   `cmd:"" help:"Run one scenario under several policies and say what is better and what is worse."`
 	Scenarios scenariosCommand `cmd:"" help:"List the scenarios that ship."`
 }
