@@ -68,10 +68,13 @@ type Pipeline struct {
 	scrapes []Scrape
 }
 
-// New pipeline of a run that starts now.
-func New(config Config, start time.Time) *Pipeline {
-	return &Pipeline{config: config, start: start, next: start.Add(config.Interval)}
+// New pipeline, which is without gaps until Begin.
+func New(config Config, now time.Time) *Pipeline {
+	return &Pipeline{config: config, next: now.Add(config.Interval)}
 }
+
+// Begin lets the times of gaps count from now on.
+func (p *Pipeline) Begin(now time.Time) { p.start = now }
 
 // Due tells whether it is time to scrape, and goes on to the next time if so.
 func (p *Pipeline) Due(now time.Time) bool {
@@ -84,6 +87,9 @@ func (p *Pipeline) Due(now time.Time) bool {
 
 // Broken tells whether the pipeline has a gap now.
 func (p *Pipeline) Broken(now time.Time) bool {
+	if p.start.IsZero() {
+		return false
+	}
 	since := now.Sub(p.start)
 	for _, gap := range p.config.Gaps {
 		if since >= gap.From && since < gap.To {

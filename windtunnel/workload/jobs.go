@@ -36,6 +36,8 @@ type Jobs struct {
 	byPod   map[*cluster.Pod]*worker
 	events  completions
 	turn    int
+	// published and delivered count messages, each redelivery again.
+	published, delivered uint64
 }
 
 type job struct {
@@ -150,6 +152,7 @@ func (j *Jobs) arrive(at float64) {
 func (j *Jobs) send(of *job, stage stage) {
 	distribution := [...]Distribution{j.model.Prepare, j.model.Segment, j.model.Assemble}[stage]
 	j.queue = append(j.queue, &task{of, stage, distribution.Draw(j.rand)})
+	j.published++
 }
 
 func (j *Jobs) sendSegments(of *job) {
@@ -176,6 +179,7 @@ func (j *Jobs) dispatch(at float64) {
 			next := j.queue[0]
 			j.queue[0] = nil
 			j.queue = j.queue[1:]
+			j.delivered++
 			if slot := j.idle(w); slot >= 0 {
 				j.begin(w, slot, next, at)
 			} else {
@@ -361,6 +365,9 @@ func (j *Jobs) Messages() (ready, unacknowledged int) {
 	}
 	return len(j.queue), unacknowledged
 }
+
+// Traffic is how many messages were ever published, and delivered to workers; one that is delivered twice counts twice.
+func (j *Jobs) Traffic() (published, delivered uint64) { return j.published, j.delivered }
 
 type completions []*assignment
 

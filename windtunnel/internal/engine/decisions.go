@@ -29,6 +29,13 @@ func newDecisions(start time.Time) *decisions {
 	return &decisions{start: start, errors: map[string]bool{}}
 }
 
+// begin forgets what was decided before the run.
+func (d *decisions) begin(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.start, d.made, d.errors = now, nil, map[string]bool{}
+}
+
 func (d *decisions) add(decision report.Decision) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -81,8 +88,8 @@ func (d *decisions) explain(reason string) {
 	}
 }
 
-// settling is how long after the start errors are not worth a note: there are no pods and no metrics yet, and every scaler
-// says so. What stays broken says so again later.
+// settling is how long after the start errors are not worth a note: the first pods have just become ready, there are no metrics of
+// them yet, and every scaler says so. What stays broken says so again later.
 const settling = 2 * time.Minute
 
 func (d *decisions) failed(err error, msg string) {

@@ -31,6 +31,8 @@ func (e *endless) Start() {}
 
 func (e *endless) Stop() {}
 
+func (e *endless) Begin(time.Time) {}
+
 func (e *endless) preflight(*world) {}
 
 func (e *endless) Step(time.Time) {

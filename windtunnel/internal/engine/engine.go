@@ -46,6 +46,7 @@ type run struct {
 	loads    []*load
 	byPod    map[*cluster.Pod]*load
 	deciding *decisions
+	keda     *operator
 	result   *report.Result
 	scraped  time.Time
 }
@@ -57,6 +58,8 @@ type nodes interface {
 	Stop()
 	// Step gives nodes to pods and pods to nodes; everything else waits.
 	Step(now time.Time)
+	// Begin starts measuring: what was before it is not part of the run.
+	Begin(now time.Time)
 	// Sample notes the state at a point of the report's axis, Finish the totals.
 	Sample(point int)
 	Finish(elapsed time.Duration)
@@ -66,6 +69,7 @@ type nodes interface {
 
 // Run carries out a run. It must be called in a bubble of package vtime.
 func Run(in Input) (*report.Result, error) {
+	time.Sleep(weekend)
 	r := &run{Input: in, start: time.Now(), byPod: map[*cluster.Pod]*load{}}
 	r.newResult()
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // this is no test
@@ -90,10 +94,14 @@ func Run(in Input) (*report.Result, error) {
 	if r.nodes, err = r.newNodes(ctx); err != nil {
 		return nil, err
 	}
+	r.keda = r.newOperator()
+	if err := r.operate(world); err != nil {
+		return nil, err
+	}
 	r.preflight(world)
 	r.nodes.preflight(world)
 	r.pipeline = metrics.New(r.pipelineConfig(), r.start)
-	start, wait, err := hpa.Run(ctx, r.cluster, r.pipeline, cluster.Scales{API: r.cluster.API, Scaled: r.deciding.scaled})
+	start, wait, err := hpa.Run(ctx, r.cluster, r.pipeline, r.keda.external, cluster.Scales{API: r.cluster.API, Scaled: r.deciding.scaled})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +111,7 @@ func Run(in Input) (*report.Result, error) {
 	start()
 	r.nodes.Start()
 	time.Sleep(tick - phase)
-	r.start = r.start.Add(tick)
+	r.warmUp()
 	elapsed := r.loop()
 	r.finish(elapsed)
 	r.nodes.Stop()
@@ -117,7 +125,6 @@ func Run(in Input) (*report.Result, error) {
 func (r *run) loop() time.Duration {
 	every := int(r.Scenario.Every / tick)
 	steps := int(r.Scenario.Duration / tick)
-	r.turn()
 	r.sample(0)
 	for step := 1; step <= steps; step++ {
 		r.advance()
@@ -150,6 +157,10 @@ func (r *run) turn() {
 	vtime.Settle()
 	if r.pipeline.Due(now) {
 		r.scrape(now)
+	}
+	r.keda.queues.step(now)
+	if r.keda.Step(now) {
+		vtime.Settle()
 	}
 }
 

@@ -14,12 +14,15 @@ import (
 	"k8s-scalers/windtunnel/cluster"
 	"k8s-scalers/windtunnel/manifest"
 	"k8s-scalers/windtunnel/report"
+	"k8s-scalers/windtunnel/scalers/keda"
 )
 
 // world is what the manifests say, in the types of Kubernetes.
 type world struct {
 	deployments []sourced[*appsv1.Deployment]
 	scalers     []sourced[*autoscalingv2.HorizontalPodAutoscaler]
+	// scaledObjects are KEDA's, of which the cluster knows the HorizontalPodAutoscalers only.
+	scaledObjects []*manifest.Object
 }
 
 // sourced is an object and where it came from.
@@ -48,6 +51,7 @@ var unmodelled = map[string]string{
 	"Pod":                   "only Deployments are run; the pod is left out",
 	"ResourceQuota":         "quotas are not enforced",
 	"LimitRange":            "its defaults are not applied to pods",
+	"ScaledJob":             "only Deployments are run; it makes no Jobs",
 	"PersistentVolumeClaim": "volumes are not modelled",
 	"StorageClass":          "volumes are not modelled",
 }
@@ -73,6 +77,9 @@ func (r *run) take(w *world, o *manifest.Object) error {
 			return fmt.Errorf("%s: %s: expected apiVersion autoscaling/v2, found autoscaling/%s", o.Position("apiVersion"), o.Ref(), version)
 		}
 		return create(r, o, &w.scalers)
+	case schema.GroupKind{Group: "keda.sh", Kind: keda.Kind}:
+		w.scaledObjects = append(w.scaledObjects, o)
+		return nil
 	case schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}:
 		return create(r, o, &[]sourced[*policyv1.PodDisruptionBudget]{})
 	case schema.GroupKind{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:

@@ -157,6 +157,9 @@ func (r *run) sampleReplicas(l *load, point int) {
 			}
 		}
 	}
+	if lower, upper, found := r.keda.Limits(l.namespace, l.name); found {
+		l.result.Replicas.Min[point], l.result.Replicas.Max[point] = report.Value(lower), report.Value(upper)
+	}
 }
 
 // finish adds up the run.
@@ -226,7 +229,7 @@ func (r *run) idleScalers() []report.Note {
 	for _, o := range r.cluster.Peek(scalerResource) {
 		h := o.(*autoscalingv2.HorizontalPodAutoscaler)
 		for _, c := range h.Status.Conditions {
-			if (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive) && c.Status == corev1.ConditionFalse {
+			if (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive) && c.Status == corev1.ConditionFalse && !asleep(h, c.Reason) {
 				notes = append(notes, report.Note{
 					Where: "HorizontalPodAutoscaler " + h.Namespace + "/" + h.Name,
 					Text:  fmt.Sprintf("at the end of the run it did not scale (%s): %s", c.Reason, c.Message),

@@ -30,10 +30,10 @@ const (
 // the controllers have ended, once ctx has.
 //
 // Each controller gets one worker, so that what it does at one moment has one order.
-func Run(ctx context.Context, c *cluster.Cluster, pipeline *metrics.Pipeline, scales cluster.Scales) (start func(), wait func(), err error) {
+func Run(ctx context.Context, c *cluster.Cluster, pipeline *metrics.Pipeline, external External, scales cluster.Scales) (start func(), wait func(), err error) {
 	apps, pods := c.Informers.Apps().V1(), c.Informers.Core().V1().Pods()
 	horizontal := podautoscaler.NewHorizontalController(ctx, c.Client.CoreV1(), scales, c.Client.AutoscalingV2(), cluster.Mapper(),
-		client{&lockedPipeline{pipeline: pipeline}}, c.Informers.Autoscaling().V2().HorizontalPodAutoscalers(), pods,
+		client{&lockedPipeline{pipeline: pipeline}, external}, c.Informers.Autoscaling().V2().HorizontalPodAutoscalers(), pods,
 		syncPeriod, downscaleWindow, tolerance, cpuInitialization, initialReadinessDelay)
 	deployments, err := deployment.NewDeploymentController(ctx, apps.Deployments(), apps.ReplicaSets(), pods, c.Client)
 	if err != nil {
