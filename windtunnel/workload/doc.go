@@ -4,7 +4,8 @@
 // # Arrivals
 //
 // Requests arrive as a Poisson process whose rate follows the load: gaps are exponential with the rate of the current step.
-// Within a step of a second the rate is constant.
+// Within a step of a second the rate is constant. What arrives, and how much work it is, depends on the seed alone and not on what
+// the pods do, so that policies can be compared under the very same load.
 //
 // # Requests
 //

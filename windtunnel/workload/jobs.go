@@ -26,10 +26,11 @@ type JobModel struct {
 type Jobs struct {
 	Stats
 	model JobModel
-	rand  *rand.Rand
-	now   float64
-	queue []*task
-	open  map[*job]struct{}
+	// arrivals and sizes are drawn apart from what pods do, as those of requests are.
+	arrivals *rand.Rand
+	now      float64
+	queue    []*task
+	open     map[*job]struct{}
 	// order is the open jobs by arrival, with finished ones still among them.
 	order   []*job
 	workers []*worker
@@ -44,6 +45,8 @@ type job struct {
 	arrived               float64
 	segments, sent, ended int
 	begun, done           bool
+	// rand draws the work of its tasks.
+	rand *rand.Rand
 }
 
 type stage int
@@ -81,7 +84,7 @@ type assignment struct {
 
 // NewJobs starts without pods.
 func NewJobs(model JobModel, seed *rand.Rand) *Jobs {
-	return &Jobs{Stats: newStats(), model: model, rand: seed, open: map[*job]struct{}{}, byPod: map[*cluster.Pod]*worker{}}
+	return &Jobs{Stats: newStats(), model: model, arrivals: seed, open: map[*job]struct{}{}, byPod: map[*cluster.Pod]*worker{}}
 }
 
 // Advance lets a step of time pass with the pods as they are: those that are ready take tasks.
@@ -91,7 +94,7 @@ func (j *Jobs) Advance(pods []*cluster.Pod, step time.Duration) {
 	rate := j.model.Load.Rate(time.Duration(math.Round(from * float64(time.Second))))
 	next := math.Inf(1)
 	if rate > 0 {
-		next = from + j.rand.ExpFloat64()/rate
+		next = from + j.arrivals.ExpFloat64()/rate
 	}
 	j.dispatch(from)
 	for {
@@ -107,7 +110,7 @@ func (j *Jobs) Advance(pods []*cluster.Pod, step time.Duration) {
 		}
 		j.arrive(next)
 		j.dispatch(next)
-		next += j.rand.ExpFloat64() / rate
+		next += j.arrivals.ExpFloat64() / rate
 	}
 	j.account(from, to)
 	j.now = to
@@ -137,9 +140,9 @@ func (j *Jobs) arrive(at float64) {
 	j.Arrived++
 	segments := j.model.SegmentsLow
 	if more := j.model.SegmentsHigh - j.model.SegmentsLow; more > 0 {
-		segments += j.rand.IntN(more + 1)
+		segments += j.arrivals.IntN(more + 1)
 	}
-	new := &job{arrived: at, segments: segments}
+	new := &job{arrived: at, segments: segments, rand: split(j.arrivals)}
 	j.open[new] = struct{}{}
 	j.order = append(j.order, new)
 	if j.model.Prepare.Mean() > 0 {
@@ -151,7 +154,7 @@ func (j *Jobs) arrive(at float64) {
 
 func (j *Jobs) send(of *job, stage stage) {
 	distribution := [...]Distribution{j.model.Prepare, j.model.Segment, j.model.Assemble}[stage]
-	j.queue = append(j.queue, &task{of, stage, distribution.Draw(j.rand)})
+	j.queue = append(j.queue, &task{of, stage, distribution.Draw(of.rand)})
 	j.published++
 }
 

@@ -11,6 +11,9 @@ type Load interface {
 	Rate(at time.Duration) float64
 }
 
+// split takes a stream of random numbers of its own from another one.
+func split(from *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(from.Uint64(), from.Uint64())) }
+
 // Sum adds loads.
 type Sum []Load
 

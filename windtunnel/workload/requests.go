@@ -41,14 +41,16 @@ type RequestModel struct {
 // Requests serves requests with the pods that it is given.
 type Requests struct {
 	Stats
-	model   RequestModel
-	rand    *rand.Rand
-	now     float64
-	servers []*server
-	byPod   map[*cluster.Pod]*server
-	ready   []*server
-	retries retryHeap
-	turn    int
+	model RequestModel
+	// arrivals, and the work that they bring, are drawn apart from the rest, so that the same seed brings the same load whatever the
+	// pods do.
+	arrivals, rand *rand.Rand
+	now            float64
+	servers        []*server
+	byPod          map[*cluster.Pod]*server
+	ready          []*server
+	retries        retryHeap
+	turn           int
 }
 
 // server is a pod as a queue.
@@ -65,18 +67,20 @@ type server struct {
 type request struct {
 	// first is when the client asked for the first time, arrived when this attempt did.
 	first, arrived, start, end float64
-	left                       int
-	timeout                    bool
+	// work is how long its service takes on an idle pod, whichever attempt it is.
+	work    float64
+	left    int
+	timeout bool
 }
 
 type retry struct {
-	at, first float64
-	left      int
+	at, first, work float64
+	left            int
 }
 
 // NewRequests starts without pods.
 func NewRequests(model RequestModel, seed *rand.Rand) *Requests {
-	return &Requests{Stats: newStats(), model: model, rand: seed, byPod: map[*cluster.Pod]*server{}}
+	return &Requests{Stats: newStats(), model: model, arrivals: split(seed), rand: seed, byPod: map[*cluster.Pod]*server{}}
 }
 
 // Advance lets a step of time pass with the pods as they are: those that are started have a queue, those that are ready get
@@ -88,20 +92,20 @@ func (r *Requests) Advance(pods []*cluster.Pod, step time.Duration) {
 	r.finish(from, to)
 	next := math.Inf(1)
 	if rate > 0 {
-		next = from + r.rand.ExpFloat64()/rate
+		next = from + r.arrivals.ExpFloat64()/rate
 	}
 	for {
 		if len(r.retries) > 0 && r.retries[0].at < min(next, to) {
 			again := heap.Pop(&r.retries).(retry)
-			r.attempt(request{first: again.first, arrived: again.at, left: again.left}, to)
+			r.attempt(request{first: again.first, arrived: again.at, work: again.work, left: again.left}, to)
 			continue
 		}
 		if next >= to {
 			break
 		}
 		r.Arrived++
-		r.attempt(request{first: next, arrived: next, left: r.model.Retries}, to)
-		next += r.rand.ExpFloat64() / rate
+		r.attempt(request{first: next, arrived: next, work: r.model.Service.Draw(r.arrivals), left: r.model.Retries}, to)
+		next += r.arrivals.ExpFloat64() / rate
 	}
 	r.account(step.Seconds())
 	r.now = to
@@ -158,9 +162,7 @@ func (r *Requests) attempt(q request, to float64) {
 		// The client is gone before its turn comes; until then it stands in the queue.
 		q.start, q.end, q.timeout = deadline, deadline, true
 	} else {
-		service := r.model.Service.Draw(r.rand)
-		service *= 1 + r.model.CPU*(r.slowdown(s, q.start)-1)
-		q.end = q.start + service
+		q.end = q.start + q.work*(1+r.model.CPU*(r.slowdown(s, q.start)-1))
 		if q.end > deadline {
 			q.end, q.timeout = deadline, true
 		}
@@ -234,7 +236,7 @@ func (r *Requests) again(q request, at float64) {
 		return
 	}
 	r.Retried++
-	heap.Push(&r.retries, retry{at: at + r.model.Backoff.Seconds(), first: q.first, left: q.left - 1})
+	heap.Push(&r.retries, retry{at: at + r.model.Backoff.Seconds(), first: q.first, work: q.work, left: q.left - 1})
 }
 
 // account adds up what the step cost.

@@ -154,3 +154,18 @@ func BenchmarkRequest(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(r.Arrived), "ns/request")
 }
+
+// TestTheSameSeedBringsTheSameLoad: what arrives, and when, does not depend on what the pods do with it.
+func TestTheSameSeedBringsTheSameLoad(t *testing.T) {
+	model := workload.RequestModel{
+		Load: workload.Steady(50), Service: workload.Exponential(0.2), Concurrency: 4, Timeout: time.Second, Retries: 2, Backoff: 100 * time.Millisecond,
+	}
+	few, many := workload.NewRequests(model, rand.New(rand.NewPCG(1, 2))), workload.NewRequests(model, rand.New(rand.NewPCG(1, 2)))
+	one, five := ready(1), ready(5)
+	for range 500 {
+		few.Advance(one, time.Second)
+		many.Advance(five, time.Second)
+		require.Equal(t, many.Arrived, few.Arrived)
+	}
+	require.Greater(t, few.TimedOut, many.TimedOut)
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -9,12 +8,11 @@ import (
 	"time"
 
 	"k8s-scalers/windtunnel"
-	"k8s-scalers/windtunnel/report"
 )
 
 type compareCommand struct {
 	Scenario string            `arg:"" help:"A scenario file, or the name of one that ships."`
-	Policy   map[string]string `required:"" placeholder:"NAME=DIR" help:"Manifests of one policy; name several folders with commas. Repeat for each policy."`
+	Policy   map[string]string `required:"" placeholder:"NAME=DIR" help:"Manifests of one policy; name several folders with commas. Repeat for each policy. They are compared with the one whose name comes first."`
 	Duration time.Duration     `help:"Run for this long in place of what the scenario says."`
 	Seeds    uint64            `default:"3" help:"How many seeds to run each policy with."`
 	Output   string            `short:"o" placeholder:"FILE" help:"Write a report with charts to this HTML file, too."`
@@ -25,19 +23,7 @@ func (c *compareCommand) Run(stopping *stop) error {
 	if err != nil {
 		return err
 	}
-	var results []*report.Result
-	for _, name := range slices.Sorted(maps.Keys(c.Policy)) {
-		for seed := range c.Seeds {
-			result, err := windtunnel.Run(s, windtunnel.Options{
-				Manifests: splitPaths(c.Policy[name]), Policy: name, Duration: c.Duration, Seed: seed + 1, Stopped: stopping.asked.Load,
-			})
-			if err != nil {
-				return fmt.Errorf("policy %s: %w", name, err)
-			}
-			results = append(results, result)
-		}
-	}
-	comparison, err := report.Compare(results)
+	comparison, err := windtunnel.Compare(s, c.policies(), c.Seeds, windtunnel.Options{Duration: c.Duration, Stopped: stopping.asked.Load})
 	if err != nil {
 		return err
 	}
@@ -49,4 +35,11 @@ func (c *compareCommand) Run(stopping *stop) error {
 	return comparison.WriteSummary(os.Stdout)
 }
 
-func splitPaths(list string) []string { return strings.Split(list, ",") }
+// policies by name.
+func (c *compareCommand) policies() []windtunnel.Policy {
+	var policies []windtunnel.Policy
+	for _, name := range slices.Sorted(maps.Keys(c.Policy)) {
+		policies = append(policies, windtunnel.Policy{Name: name, Manifests: strings.Split(c.Policy[name], ",")})
+	}
+	return policies
+}
