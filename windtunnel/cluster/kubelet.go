@@ -48,6 +48,7 @@ type Pod struct {
 
 	pulled, ready, killAt, stopAfter time.Time
 	deleted                          bool
+	generation                       int64
 }
 
 // Container is what a container may use: cores and bytes; 0 is no limit, or nothing requested.
@@ -166,6 +167,10 @@ func (k *Kubelet) notice(now time.Time) {
 		if p == nil {
 			p = k.admit(pod, now)
 		}
+		if pod.Generation != p.generation {
+			// Resized in place: what may be used changes at once, without a restart.
+			p.generation, p.Containers = pod.Generation, containers(pod)
+		}
 		if pod.DeletionTimestamp != nil && !p.deleted {
 			p.deleted = true
 			k.terminate(p, pod, now)
@@ -192,7 +197,7 @@ func (k *Kubelet) forget(p *Pod) {
 func (k *Kubelet) admit(pod *corev1.Pod, now time.Time) *Pod {
 	p := &Pod{
 		UID: pod.UID, Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Labels: pod.Labels,
-		Containers: containers(pod),
+		Containers: containers(pod), generation: pod.Generation,
 	}
 	if owner := metav1.GetControllerOf(pod); owner != nil {
 		p.Owner = owner.UID
@@ -301,23 +306,31 @@ func (k *Kubelet) OutOfMemory(p *Pod, container string, now time.Time) {
 	} else {
 		p.pulled = now.Add(min(10*time.Second<<min(p.Restarts, 5), 5*time.Minute))
 	}
-	started := p.Started
+	killed := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Reason: "OOMKilled", ExitCode: 137, StartedAt: metav1.NewTime(p.Started), FinishedAt: metav1.NewTime(now),
+	}}
 	p.Started, p.Ready = time.Time{}, false
 	p.Restarts++
 	k.moving[p.UID] = p
-	k.change(p, func(pod *corev1.Pod) {
+	// Two steps, as watchers of a real kubelet see them: VPA's recommender takes the first one for the news.
+	k.changeContainer(p, container, func(pod *corev1.Pod, status *corev1.ContainerStatus) {
 		setPodCondition(pod, corev1.PodReady, corev1.ConditionFalse, "ContainersNotReady", now)
 		setPodCondition(pod, corev1.ContainersReady, corev1.ConditionFalse, "ContainersNotReady", now)
+		status.Ready, status.State = false, killed
+	})
+	k.changeContainer(p, container, func(_ *corev1.Pod, status *corev1.ContainerStatus) {
+		status.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+		status.LastTerminationState, status.RestartCount = killed, int32(p.Restarts)
+	})
+}
+
+// changeContainer changes the status of one container, and of its pod.
+func (k *Kubelet) changeContainer(p *Pod, container string, change func(*corev1.Pod, *corev1.ContainerStatus)) {
+	k.change(p, func(pod *corev1.Pod) {
 		for i := range pod.Status.ContainerStatuses {
-			status := &pod.Status.ContainerStatuses[i]
-			if status.Name != container {
-				continue
+			if status := &pod.Status.ContainerStatuses[i]; status.Name == container {
+				change(pod, status)
 			}
-			status.Ready, status.RestartCount = false, int32(p.Restarts)
-			status.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
-			status.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-				Reason: "OOMKilled", ExitCode: 137, StartedAt: metav1.NewTime(started), FinishedAt: metav1.NewTime(now),
-			}}
 		}
 	})
 }

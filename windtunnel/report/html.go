@@ -128,6 +128,12 @@ func (w *Workload) section(axis Axis) section {
 	}
 	s.Table = append(s.Table,
 		[]string{"Pods", number(c.ScaledUp) + " up", number(c.ScaledDown) + " down", number(c.OOMKills) + " OOM kills", number(c.Evictions) + " evictions", number(w.ReplicaHours) + " h"})
+	for i, r := range w.Recommendations {
+		if i == 0 {
+			s.Table = append(s.Table, []string{"VPA (" + r.Mode + ")", "requested", "target", "lower bound", "upper bound", "uncapped target"})
+		}
+		s.Table = append(s.Table, r.rows()...)
+	}
 	add := func(title string, format func(Value) string, lines ...line) {
 		s.Charts = appendChart(s.Charts, chart{Title: title, Lines: lines, Format: format, axis: axis})
 	}

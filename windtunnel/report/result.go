@@ -72,6 +72,8 @@ type Workload struct {
 	Counts  Counts  `json:"counts"`
 	// ReplicaHours is the integral of the replicas that existed.
 	ReplicaHours Value `json:"replica_hours"`
+	// Recommendations are those of VerticalPodAutoscalers.
+	Recommendations []Recommendation `json:"recommendations,omitempty"`
 }
 
 // What a workload serves.

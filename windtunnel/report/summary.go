@@ -76,6 +76,9 @@ func (w *Workload) summary(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "  pods       %s scaled up, %s down, %s OOM kills, %s evictions, %s replica hours\n",
 		number(c.ScaledUp), number(c.ScaledDown), number(c.OOMKills), number(c.Evictions), number(w.ReplicaHours))
+	for _, r := range w.Recommendations {
+		r.summary(b)
+	}
 }
 
 func (w *Workload) things() string {

@@ -30,6 +30,7 @@ type Scenario struct {
 	Pods      Pods       `yaml:"pods"`
 	Metrics   Metrics    `yaml:"metrics"`
 	Cluster   Cluster    `yaml:"cluster"`
+	VPA       VPA        `yaml:"vpa"`
 
 	// File is where it was read from.
 	File string `yaml:"-"`

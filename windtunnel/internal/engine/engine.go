@@ -47,8 +47,10 @@ type run struct {
 	byPod    map[*cluster.Pod]*load
 	deciding *decisions
 	keda     *operator
-	result   *report.Result
-	scraped  time.Time
+	// verticals are the VerticalPodAutoscalers.
+	verticals verticals
+	result    *report.Result
+	scraped   time.Time
 }
 
 // nodes is where pods run.
@@ -101,6 +103,9 @@ func Run(in Input) (*report.Result, error) {
 	r.preflight(world)
 	r.nodes.preflight(world)
 	r.pipeline = metrics.New(r.pipelineConfig(), r.start)
+	if err := r.recommend(world); err != nil {
+		return nil, err
+	}
 	start, wait, err := hpa.Run(ctx, r.cluster, r.pipeline, r.keda.external, cluster.Scales{API: r.cluster.API, Scaled: r.deciding.scaled})
 	if err != nil {
 		return nil, err
@@ -160,6 +165,9 @@ func (r *run) turn() {
 	}
 	r.keda.queues.step(now)
 	if r.keda.Step(now) {
+		vtime.Settle()
+	}
+	if r.verticals.step(now) {
 		vtime.Settle()
 	}
 }

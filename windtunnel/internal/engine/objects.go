@@ -10,6 +10,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	vpav1 "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/apis/autoscaling.k8s.io/v1"
 
 	"k8s-scalers/windtunnel/cluster"
 	"k8s-scalers/windtunnel/manifest"
@@ -23,6 +24,7 @@ type world struct {
 	scalers     []sourced[*autoscalingv2.HorizontalPodAutoscaler]
 	// scaledObjects are KEDA's, of which the cluster knows the HorizontalPodAutoscalers only.
 	scaledObjects []*manifest.Object
+	verticals     []sourced[*vpav1.VerticalPodAutoscaler]
 }
 
 // sourced is an object and where it came from.
@@ -51,6 +53,7 @@ var unmodelled = map[string]string{
 	"Pod":                   "only Deployments are run; the pod is left out",
 	"ResourceQuota":         "quotas are not enforced",
 	"LimitRange":            "its defaults are not applied to pods",
+	"VerticalPodAutoscaler": "only Deployments are run; it is left out",
 	"ScaledJob":             "only Deployments are run; it makes no Jobs",
 	"PersistentVolumeClaim": "volumes are not modelled",
 	"StorageClass":          "volumes are not modelled",
@@ -79,6 +82,16 @@ func (r *run) take(w *world, o *manifest.Object) error {
 		return create(r, o, &w.scalers)
 	case schema.GroupKind{Group: "keda.sh", Kind: keda.Kind}:
 		w.scaledObjects = append(w.scaledObjects, o)
+		return nil
+	case schema.GroupKind{Group: "autoscaling.k8s.io", Kind: "VerticalPodAutoscaler"}:
+		v, err := manifest.As[vpav1.VerticalPodAutoscaler](o)
+		if err != nil {
+			return err
+		}
+		if v.Namespace == "" {
+			v.Namespace = "default"
+		}
+		w.verticals = append(w.verticals, sourced[*vpav1.VerticalPodAutoscaler]{v, o})
 		return nil
 	case schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}:
 		return create(r, o, &[]sourced[*policyv1.PodDisruptionBudget]{})

@@ -167,6 +167,7 @@ func (r *run) finish(elapsed time.Duration) {
 	r.result.Duration = report.Value(elapsed.Seconds())
 	r.result.Interrupted = elapsed < r.Scenario.Duration
 	r.result.Decisions = append(r.result.Decisions, r.deciding.sorted()...)
+	r.recommendations()
 	for _, l := range r.loads {
 		r.finishLoad(l)
 	}
