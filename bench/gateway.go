@@ -160,10 +160,11 @@ func (l *lab) peerServer(ctx context.Context, addr, dir, name string, args ...st
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := command(ctx, name, args...)
 	cmd.Env = append(cmd.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
+	var failure error
 	go func() {
-		_, err := output(cmd)
-		ended <- err
+		defer close(ended)
+		_, failure = output(cmd)
 	}()
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/", nil)
@@ -176,9 +177,9 @@ func (l *lab) peerServer(ctx context.Context, addr, dir, name string, args ...st
 			return func() { cancel(); <-ended }, nil
 		}
 		select {
-		case err := <-ended:
+		case <-ended:
 			cancel()
-			return nil, fmt.Errorf("%s ended: %w", name, err)
+			return nil, fmt.Errorf("%s ended: %w", name, failure)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

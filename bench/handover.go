@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -30,7 +31,11 @@ func measureHandOver(ctx context.Context, l *lab) (rows []row, err error) {
 	if l.quick {
 		length = 3 * time.Second
 	}
-	server, err := testservers.StartRabbitMQ(ctx, filepath.Join(l.dir), "consumer_timeout = 7200000")
+	dir := filepath.Join(l.dir, "rabbitmq")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make folder: %w", err)
+	}
+	server, err := testservers.StartRabbitMQ(ctx, dir, "consumer_timeout = 7200000")
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +129,10 @@ func handOver(ctx context.Context, url string, length time.Duration) (took []tim
 		g.Go(func() error {
 			for {
 				d, err := q.Receive(ctx)
-				if ctx.Err() != nil {
-					return nil
-				}
-				if err != nil {
+				switch {
+				case ctx.Err() != nil:
+					return nil //nolint:nilerr // All have arrived.
+				case err != nil:
 					return err
 				}
 				if err := errors.Join(c.arrived(d.Task().JobID), d.Ack(ctx)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s-scalers/internal/testservers"
@@ -92,8 +93,8 @@ func (p *platform) startAt(ctx context.Context, name, addr string) error {
 // stopPrograms ends the programs, the last one first.
 func (p *platform) stopPrograms() error {
 	var errs []error
-	for i := len(p.running) - 1; i >= 0; i-- {
-		errs = append(errs, p.running[i].stop())
+	for _, s := range slices.Backward(p.running) {
+		errs = append(errs, s.stop())
 	}
 	p.running = nil
 	return errors.Join(errs...)

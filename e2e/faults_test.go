@@ -73,7 +73,7 @@ func killed(program string, p probe, kills int) fault {
 }
 
 func serverKilled(name string, p probe) fault {
-	return fault{name: "kill -9 " + name, lasts: 3 * time.Second, probe: p, strike: func(t testing.TB, s *system) func(testing.TB) {
+	return fault{name: "kill -9 " + name, lasts: 3 * time.Second, probe: p, strike: func(_ testing.TB, s *system) func(testing.TB) {
 		s.servers[name].kill()
 		return func(t testing.TB) { require.NoError(t, s.servers[name].start(t.Context())) }
 	}}

@@ -77,7 +77,7 @@ func (d deadQueue) open(e *env) (q backend.TaskQueue, closed func(), err error) 
 	go func() { ended <- q.Run(ctx) }()
 	closed = func() {
 		stop()
-		<-ended       // It was stopped; what it had to say was said before.
+		<-ended       //nolint:errcheck // It was stopped; what it had to say was said before.
 		_ = q.Close() // Nothing is held.
 		unlock()
 	}
