@@ -16,6 +16,8 @@ DATA ?= data
 ADDR ?= localhost:8080
 TEST_TIMEOUT ?= 20m
 AUTOSCALERS_TIMEOUT ?= 80m
+# Which proofs, by the names of their tests: PROOFS='^TestHPA$$'.
+PROOFS ?= .
 FUZZTIME ?= 5s
 
 .PHONY: help
@@ -45,7 +47,7 @@ test-windtunnel: setup-manifests ## Test the wind tunnel, a Go module of its own
 
 .PHONY: test-autoscalers
 test-autoscalers: setup-services ## Prove every manifest in deploy/ on a real control plane, by the real autoscalers
-	cd windtunnel && go test -tags autoscalers -count 1 -p 1 -timeout $(AUTOSCALERS_TIMEOUT) -v ./internal/controlplane/...
+	cd windtunnel && go test -tags autoscalers -count 1 -p 1 -timeout $(AUTOSCALERS_TIMEOUT) -v -run '$(PROOFS)' ./internal/controlplane/...
 
 .PHONY: test-faults
 test-faults: setup-test ## Kill, restart and cut off every program and server while jobs are done, and see nothing lost

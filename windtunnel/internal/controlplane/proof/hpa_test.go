@@ -24,12 +24,15 @@ import (
 // shorter than the second that is the smallest unit of a period. The controller's sync period goes by a flag.
 const timescale = 60
 
+// syncPeriod is how often the controller looks.
+const syncPeriod = 500 * time.Millisecond
+
 // TestHPA lets the real controller act on each policy for a service of its own, all at the same time. Load is given in
 // replicas: a load of 3.5 replicas is what makes three and a half of them reach the target of the policy, so it takes 4.
 func TestHPA(t *testing.T) {
 	proof(t)
 	c := newCluster(t, map[string][]string{controlplane.Controller: {
-		"--horizontal-pod-autoscaler-sync-period=500ms",
+		"--horizontal-pod-autoscaler-sync-period=" + syncPeriod.String(),
 		// kwok's pods are ready at once, and need not be watched for a while before they count.
 		"--horizontal-pod-autoscaler-cpu-initialization-period=0s",
 		"--horizontal-pod-autoscaler-initial-readiness-delay=0s",
@@ -94,13 +97,13 @@ func (p *policy) prove(t *testing.T) {
 		p.await(t, middle, "load of somewhat less on "+nameOf(m))
 		up, down := p.tolerances()
 		p.set(t, m, float64(middle)*(1+0.5*up))
-		p.holds(t, middle, "above the target, within tolerance, on "+nameOf(m))
+		p.holds(t, middle, p.hpa.Spec.Behavior.ScaleUp, "above the target, within tolerance, on "+nameOf(m))
 		p.set(t, m, float64(middle)*(1-0.5*down))
-		p.holds(t, middle, "below the target, within tolerance, on "+nameOf(m))
+		p.holds(t, middle, p.hpa.Spec.Behavior.ScaleDown, "below the target, within tolerance, on "+nameOf(m))
 		p.set(t, m, float64(most)+5)
 		p.await(t, most, "more load than the most replicas can take on "+nameOf(m))
 		p.miss(m)
-		p.holds(t, most, "no figure of "+nameOf(m))
+		p.holds(t, most, p.hpa.Spec.Behavior.ScaleDown, "no figure of "+nameOf(m))
 		p.awaitInactive(t, "no figure of "+nameOf(m))
 		p.set(t, m, idle)
 		p.await(t, least, "idle again")
@@ -144,10 +147,11 @@ func (p *policy) await(t *testing.T, want int, why string) {
 	p.awaitReplicas(t, p.namespace, p.hpa.Spec.ScaleTargetRef.Name, want, why)
 }
 
-// holds watches the replicas while the controller looks at the figures often enough to have overcome its window.
-func (p *policy) holds(t *testing.T, want int, why string) {
+// holds watches the replicas while the controller looks at the figures often enough to have overcome the window of the rules
+// that would change them.
+func (p *policy) holds(t *testing.T, want int, rules *autoscalingv2.HPAScalingRules, why string) {
 	t.Helper()
-	const looks = 2 * 600 / timescale // two a second, through the longest window
+	looks := int(time.Duration(*rules.StabilizationWindowSeconds) * time.Second / timescale / syncPeriod)
 	enough := p.load.looks(p.namespace) + (looks+10)*len(p.hpa.Spec.Metrics)
 	for end := time.Now().Add(patience); p.load.looks(p.namespace) < enough; time.Sleep(pause) {
 		wanted, _ := p.replicas(t.Context(), t, p.namespace, p.hpa.Spec.ScaleTargetRef.Name)
