@@ -192,11 +192,16 @@ func (s *suite) submit(ctx context.Context) (acceptedJob, error) {
 
 // patiently tries until it succeeds, or the server says that trying again does not help.
 func patiently(ctx context.Context, do func() error) error {
+	var last error
 	for {
 		err := do()
 		switch caption.KindOf(err) {
 		case caption.KindUnavailable, caption.KindRateLimited:
+			last = err
 		default:
+			if err != nil && last != nil {
+				err = fmt.Errorf("%w; the last answer before: %w", err, last)
+			}
 			return err
 		}
 		select {

@@ -24,11 +24,20 @@ import (
 type Client struct {
 	// Base is the server's address, for example http://localhost:8080.
 	Base string
-	// HTTP makes the requests; nil means [http.DefaultClient].
+	// HTTP makes the requests; nil means one that waits for the beginning of an answer for two minutes, which is longer than the
+	// gateway does.
 	HTTP *http.Client
+	// Stall is how long the sending of a part may stand still before it begins anew; 0 means a minute.
+	Stall time.Duration
 	// Sessions keeps the tokens.
 	Sessions Sessions
 }
+
+var patient = func() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = 2 * time.Minute
+	return &http.Client{Transport: t}
+}()
 
 // ParseBase checks a server's address.
 func ParseBase(s string) (string, error) {
@@ -43,7 +52,7 @@ func (c *Client) http() *http.Client {
 	if c.HTTP != nil {
 		return c.HTTP
 	}
-	return http.DefaultClient
+	return patient
 }
 
 // request is one call of the API.

@@ -153,8 +153,16 @@ func (c *Client) put(ctx context.Context, to string, part *io.SectionReader, rep
 	if _, err := part.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read the file: %w", err)
 	}
-	body := &countingReader{r: part, report: report}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, to, body)
+	sending, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stall := c.Stall
+	if stall == 0 {
+		stall = time.Minute
+	}
+	stalled := time.AfterFunc(stall, cancel)
+	defer stalled.Stop()
+	body := &countingReader{r: part, report: func(n int64) { stalled.Reset(stall); report(n) }}
+	r, err := http.NewRequestWithContext(sending, http.MethodPut, to, body)
 	if err != nil {
 		return fmt.Errorf("make request: %w", err)
 	}
