@@ -26,6 +26,16 @@ func (t Type) Allocatable() corev1.ResourceList {
 	return resources(int64(t.VCPU)*1000-t.kubeReservedMilliCPU(), memory, t.MaxPods)
 }
 
+// WithDisk is Capacity and Allocatable of a node with a volume of so many bytes, of which pods request their ephemeral
+// storage. EKS reserves 1 GiB of it, and the kubelet evicts when less than a tenth is left.
+func (t Type) WithDisk(bytes float64) (capacity, allocatable corev1.ResourceList) {
+	const reserved = 1 << 30
+	capacity, allocatable = t.Capacity(), t.Allocatable()
+	capacity[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(int64(bytes), resource.BinarySI)
+	allocatable[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(max(0, int64(bytes*0.9)-reserved), resource.BinarySI)
+	return capacity, allocatable
+}
+
 func (t Type) guestMemory() int64 {
 	return int64(float64(t.MemoryMiB) * (100 - vmOverheadPercent) / 100 * mebibyte)
 }

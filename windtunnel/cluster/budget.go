@@ -15,6 +15,14 @@ func allowance(budget *policyv1.PodDisruptionBudget, pods []Object, pod *corev1.
 	if err != nil || !selector.Matches(labels.Set(pod.Labels)) {
 		return 0, false
 	}
+	return budgetAllows(budget, pods), true
+}
+
+func budgetAllows(budget *policyv1.PodDisruptionBudget, pods []Object) int {
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	if err != nil {
+		return 0
+	}
 	var healthy, expected int
 	for _, o := range pods {
 		other := o.(*corev1.Pod)
@@ -30,18 +38,34 @@ func allowance(budget *policyv1.PodDisruptionBudget, pods []Object, pod *corev1.
 	case spec.MinAvailable != nil:
 		need, err := intstr.GetScaledValueFromIntOrPercent(spec.MinAvailable, expected, true)
 		if err != nil {
-			return 0, true
+			return 0
 		}
-		return healthy - need, true
+		return healthy - need
 	case spec.MaxUnavailable != nil:
 		may, err := intstr.GetScaledValueFromIntOrPercent(spec.MaxUnavailable, expected, true)
 		if err != nil {
-			return 0, true
+			return 0
 		}
-		return healthy - max(expected-may, 0), true
+		return healthy - max(expected-may, 0)
 	default:
-		return healthy, true
+		return healthy
 	}
+}
+
+// Budgets are the disruption budgets with how many disruptions they allow now, which the disruption controller would say in
+// their status.
+func (a *API) Budgets() []*policyv1.PodDisruptionBudget {
+	var budgets []*policyv1.PodDisruptionBudget
+	_ = a.store.transact(func(t txn) error {
+		for _, o := range t.list(pdbResource, "") {
+			budget := o.(*policyv1.PodDisruptionBudget).DeepCopy()
+			allowed := budgetAllows(budget, t.list(podResource, budget.Namespace))
+			budget.Status.DisruptionsAllowed = int32(max(allowed, 0)) //nolint:gosec // no more than there are pods
+			budgets = append(budgets, budget)
+		}
+		return nil
+	})
+	return budgets
 }
 
 func finished(pod *corev1.Pod) bool {

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // Timing is how long the steps of a pod's life take. Each call is one draw.
@@ -71,7 +70,7 @@ type Kubelet struct {
 	timing Timing
 	work   Work
 
-	changed map[types.NamespacedName]struct{}
+	changes *Changes
 	pods    map[types.UID]*Pod
 	byKey   map[types.NamespacedName]*Pod
 	// due holds what must be looked at each step: pods on their way up or down.
@@ -87,12 +86,9 @@ type Kubelet struct {
 func NewKubelet(api *API, timing Timing, work Work) *Kubelet {
 	k := &Kubelet{
 		api: api, timing: timing, work: work,
-		changed: map[types.NamespacedName]struct{}{}, pods: map[types.UID]*Pod{}, byKey: map[types.NamespacedName]*Pod{}, moving: map[types.UID]*Pod{},
+		changes: api.Changes(podResource), pods: map[types.UID]*Pod{}, byKey: map[types.NamespacedName]*Pod{}, moving: map[types.UID]*Pod{},
 		images: map[string]map[string]bool{},
 	}
-	api.store.listen(podResource, func(_ watch.EventType, object Object) {
-		k.changed[types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}] = struct{}{}
-	})
 	return k
 }
 
@@ -139,18 +135,7 @@ func (k *Kubelet) Step(now time.Time) {
 
 // notice takes in what changed since the last step.
 func (k *Kubelet) notice(now time.Time) {
-	var keys []types.NamespacedName
-	_ = k.api.store.transact(func(txn) error {
-		for key := range k.changed {
-			keys = append(keys, key)
-		}
-		clear(k.changed)
-		return nil
-	})
-	slices.SortFunc(keys, func(a, b types.NamespacedName) int {
-		return compareNames(a.Namespace, a.Name, b.Namespace, b.Name)
-	})
-	for _, key := range keys {
+	for _, key := range k.changes.Take() {
 		var pod *corev1.Pod
 		_ = k.api.store.transact(func(t txn) error {
 			if object, err := t.get(podResource, key); err == nil {

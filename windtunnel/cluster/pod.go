@@ -27,7 +27,7 @@ func setPodCondition(pod *corev1.Pod, of corev1.PodConditionType, status corev1.
 		if c.Status != status {
 			c.LastTransitionTime = metav1.NewTime(now)
 		}
-		c.Status, c.Reason = status, reason
+		c.Status, c.Reason, c.Message = status, reason, ""
 		return
 	}
 	pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{

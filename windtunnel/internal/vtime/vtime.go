@@ -26,24 +26,62 @@ import (
 // Start is the time in every bubble when its work begins: midnight UTC.
 var Start = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
+// worker does work outside of every bubble. Its channels belong to none, so that both sides may use them.
+type worker struct {
+	work chan func()
+	done chan struct{}
+}
+
+var idle = make(chan worker)
+
+// serve runs a worker until it is stopped.
+func serve() (stop func()) {
+	w, quit := worker{make(chan func()), make(chan struct{})}, make(chan struct{})
+	go func() {
+		for {
+			select {
+			case idle <- w:
+				(<-w.work)()
+				w.done <- struct{}{}
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() { close(quit) }
+}
+
+// Outside runs work in a goroutine outside of every bubble and returns when it is done; the clock of the bubble stands still
+// meanwhile. It is for what starts goroutines that never end, because a bubble ends only when all of its goroutines have.
+func Outside(work func()) {
+	w := <-idle
+	w.work <- work
+	<-w.done
+}
+
+// awaitSignals makes the process ready for signals. The first signal.Notify starts a goroutine that outlives everything; if
+// that happened in a bubble (kube-scheduler installs a handler), the bubble would never end.
+var awaitSignals = sync.OnceFunc(func() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	signal.Stop(signals)
+})
+
 // prepared guards what the process needs once. Bubbles are of the process, not of a value that could hold it.
 var prepared sync.Once
 
 // Run runs work in a bubble of its own and returns when every goroutine that it started has ended. It must be called from an
 // ordinary program; a test uses Test. A panic of work is returned as an error with its stack.
 func Run(work func()) error {
+	awaitSignals()
 	prepared.Do(func() {
-		// The first signal.Notify of a process starts a goroutine that outlives everything. If that happened in a bubble
-		// (kube-scheduler installs a handler), the bubble would never end.
-		signals := make(chan os.Signal, 1)
-		signal.Notify(signals, syscall.SIGUSR1)
-		signal.Stop(signals)
 		testing.Init()
 		// Else package testing would read the flags of this program as its own.
 		if !flag.Parsed() {
 			_ = flag.CommandLine.Parse(nil)
 		}
 	})
+	defer serve()()
 	done := make(chan error, 1)
 	test := func(t *testing.T) {
 		var err error
@@ -60,6 +98,8 @@ func Run(work func()) error {
 // Test is Run for a test.
 func Test(t *testing.T, work func()) error {
 	t.Helper()
+	awaitSignals()
+	defer serve()()
 	var err error
 	synctest.Test(t, func(*testing.T) { err = guard(work) })
 	return err

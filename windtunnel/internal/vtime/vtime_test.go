@@ -33,3 +33,18 @@ func TestAPanicIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "boom")
 	require.ErrorContains(t, err, "vtime_test.go")
 }
+
+func TestWorkOutsideLeavesGoroutinesThatNeverEnd(t *testing.T) {
+	worked := false
+	stop := make(chan struct{})
+	require.NoError(t, vtime.Test(t, func() {
+		before := time.Now()
+		vtime.Outside(func() {
+			go func() { <-stop }()
+			worked = time.Now().Year() > before.Year()
+		})
+		require.Equal(t, before, time.Now(), "the clock stood still")
+	}))
+	close(stop)
+	require.True(t, worked, "in real time")
+}
