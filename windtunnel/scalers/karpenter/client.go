@@ -1,0 +1,260 @@
+package karpenter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	karpv1 "sigs.k8s.io/karpenter/pkg/apis/v1"
+
+	"k8s-scalers/windtunnel/cluster"
+)
+
+// apiClient is controller-runtime's client over the API of a cluster in memory. Reads see what was written last, which is
+// what Karpenter waits for anyway.
+type apiClient struct {
+	api    *cluster.API
+	scheme *runtime.Scheme
+	// evict asks for the eviction of a pod.
+	evict func(namespace, name string, options *metav1.DeleteOptions) error
+}
+
+var _ client.Client = (*apiClient)(nil)
+
+var errNotSupported = errors.New("this cluster in memory does not support the call")
+
+func (c *apiClient) resource(object runtime.Object) (schema.GroupResource, error) {
+	kind, err := c.GroupVersionKindFor(object)
+	if err != nil {
+		return schema.GroupResource{}, err
+	}
+	return cluster.ResourceOf(kind.GroupKind()), nil
+}
+
+// store copies what the API answered into the caller's object.
+func store(from cluster.Object, into client.Object) {
+	reflect.ValueOf(into).Elem().Set(reflect.ValueOf(from).Elem())
+}
+
+func (c *apiClient) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	resource, err := c.resource(object)
+	if err != nil {
+		return err
+	}
+	found, err := c.api.Get(resource, key.Namespace, key.Name)
+	if err == nil {
+		store(found, object)
+	}
+	return err
+}
+
+func (c *apiClient) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(options)
+	kind, err := apiutil.GVKForObject(list, c.scheme)
+	if err != nil {
+		return err
+	}
+	kind.Kind = kind.Kind[:len(kind.Kind)-len("List")]
+	var objects []cluster.Object
+	if kind.Kind == "PodDisruptionBudget" {
+		for _, budget := range c.api.Budgets() {
+			objects = append(objects, budget)
+		}
+	} else {
+		objects = c.api.Peek(cluster.ResourceOf(kind.GroupKind()))
+	}
+	var found []runtime.Object
+	for _, object := range objects {
+		matches, err := selected(object, o)
+		if err != nil {
+			return err
+		}
+		if matches {
+			found = append(found, object.DeepCopyObject())
+		}
+	}
+	return meta.SetList(list, found)
+}
+
+func selected(object cluster.Object, o client.ListOptions) (bool, error) {
+	if o.Namespace != "" && object.GetNamespace() != o.Namespace ||
+		o.LabelSelector != nil && !o.LabelSelector.Matches(labels.Set(object.GetLabels())) {
+		return false, nil
+	}
+	if o.FieldSelector == nil || o.FieldSelector.Empty() {
+		return true, nil
+	}
+	set := fields.Set{}
+	for _, r := range o.FieldSelector.Requirements() {
+		value, err := field(object, r.Field)
+		if err != nil {
+			return false, err
+		}
+		set[r.Field] = value
+	}
+	return o.FieldSelector.Matches(set), nil
+}
+
+// field is the value of one of the indexes that Karpenter sets up.
+func field(object cluster.Object, name string) (string, error) {
+	var class *karpv1.NodeClassReference
+	switch o := object.(type) {
+	case *corev1.Pod:
+		if name == "spec.nodeName" {
+			return o.Spec.NodeName, nil
+		}
+	case *corev1.Node:
+		if name == "spec.providerID" {
+			return o.Spec.ProviderID, nil
+		}
+	case *storagev1.VolumeAttachment:
+		if name == "spec.nodeName" {
+			return o.Spec.NodeName, nil
+		}
+	case *karpv1.NodeClaim:
+		if name == "status.providerID" {
+			return o.Status.ProviderID, nil
+		}
+		class = o.Spec.NodeClassRef
+	case *karpv1.NodePool:
+		class = o.Spec.Template.Spec.NodeClassRef
+	}
+	switch {
+	case class == nil:
+	case name == "spec.nodeClassRef.group", name == "spec.template.spec.nodeClassRef.group":
+		return class.Group, nil
+	case name == "spec.nodeClassRef.kind", name == "spec.template.spec.nodeClassRef.kind":
+		return class.Kind, nil
+	case name == "spec.nodeClassRef.name", name == "spec.template.spec.nodeClassRef.name":
+		return class.Name, nil
+	}
+	return "", fmt.Errorf("list %T by %s: %w", object, name, errNotSupported)
+}
+
+func (c *apiClient) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
+	resource, err := c.resource(object)
+	if err != nil {
+		return err
+	}
+	created, err := c.api.Create(resource, object)
+	if err == nil {
+		store(created, object)
+	}
+	return err
+}
+
+func (c *apiClient) Delete(_ context.Context, object client.Object, options ...client.DeleteOption) error {
+	var o client.DeleteOptions
+	o.ApplyOptions(options)
+	resource, err := c.resource(object)
+	if err != nil {
+		return err
+	}
+	return c.api.Delete(resource, object.GetNamespace(), object.GetName(), *o.AsDeleteOptions())
+}
+
+func (c *apiClient) Update(_ context.Context, object client.Object, _ ...client.UpdateOption) error {
+	return c.update(object, "")
+}
+
+func (c *apiClient) update(object client.Object, subresource string) error {
+	resource, err := c.resource(object)
+	if err != nil {
+		return err
+	}
+	updated, err := c.api.Update(resource, subresource, object)
+	if err == nil {
+		store(updated, object)
+	}
+	return err
+}
+
+func (c *apiClient) Patch(_ context.Context, object client.Object, patch client.Patch, _ ...client.PatchOption) error {
+	return c.patch(object, patch, "")
+}
+
+func (c *apiClient) patch(object client.Object, patch client.Patch, subresource string) error {
+	resource, err := c.resource(object)
+	if err != nil {
+		return err
+	}
+	data, err := patch.Data(object)
+	if err != nil {
+		return err
+	}
+	patched, err := c.api.Patch(resource, subresource, object.GetNamespace(), object.GetName(), patch.Type(), data)
+	if err == nil {
+		store(patched, object)
+	}
+	return err
+}
+
+func (c *apiClient) Apply(context.Context, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+	return fmt.Errorf("apply: %w", errNotSupported)
+}
+
+func (c *apiClient) DeleteAllOf(context.Context, client.Object, ...client.DeleteAllOfOption) error {
+	return fmt.Errorf("delete all of a kind: %w", errNotSupported)
+}
+
+func (c *apiClient) Scheme() *runtime.Scheme { return c.scheme }
+
+func (c *apiClient) RESTMapper() meta.RESTMapper { return meta.NewDefaultRESTMapper(nil) }
+
+func (c *apiClient) GroupVersionKindFor(object runtime.Object) (schema.GroupVersionKind, error) {
+	return apiutil.GVKForObject(object, c.scheme)
+}
+
+func (c *apiClient) IsObjectNamespaced(object runtime.Object) (bool, error) {
+	switch object.(type) {
+	case *corev1.Node, *karpv1.NodeClaim, *karpv1.NodePool, *NodeClass:
+		return false, nil
+	}
+	return true, nil
+}
+
+func (c *apiClient) Status() client.SubResourceWriter { return subresource{c, "status"} }
+
+func (c *apiClient) SubResource(name string) client.SubResourceClient { return subresource{c, name} }
+
+type subresource struct {
+	*apiClient
+	name string
+}
+
+func (s subresource) Get(context.Context, client.Object, client.Object, ...client.SubResourceGetOption) error {
+	return fmt.Errorf("get %s: %w", s.name, errNotSupported)
+}
+
+func (s subresource) Create(_ context.Context, object, sub client.Object, _ ...client.SubResourceCreateOption) error {
+	eviction, ok := sub.(*policyv1.Eviction)
+	if !ok {
+		return fmt.Errorf("create %s: %w", s.name, errNotSupported)
+	}
+	return s.evict(object.GetNamespace(), object.GetName(), eviction.DeleteOptions)
+}
+
+func (s subresource) Update(_ context.Context, object client.Object, _ ...client.SubResourceUpdateOption) error {
+	return s.update(object, s.name)
+}
+
+func (s subresource) Patch(_ context.Context, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+	return s.patch(object, patch, s.name)
+}
+
+func (s subresource) Apply(context.Context, runtime.ApplyConfiguration, ...client.SubResourceApplyOption) error {
+	return fmt.Errorf("apply %s: %w", s.name, errNotSupported)
+}
