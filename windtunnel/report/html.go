@@ -54,6 +54,9 @@ func (r *Result) WriteHTML(w io.Writer) error {
 		p.Sections = append(p.Sections, r.Workloads[i].section(r.Axis))
 	}
 	p.Sections = append(p.Sections, r.Cluster.section(r.Axis))
+	if len(r.Cluster.Waits) > 0 {
+		p.Sections = append(p.Sections, r.Cluster.waits())
+	}
 	for _, d := range r.Decisions {
 		p.Decisions = append(p.Decisions, decided{d.At.Or(0), clock(d.At), d})
 	}
@@ -174,6 +177,14 @@ func (c *Cluster) section(axis Axis) section {
 	} {
 		each.axis = axis
 		s.Charts = appendChart(s.Charts, each)
+	}
+	return s
+}
+
+func (c *Cluster) waits() section {
+	s := section{Title: "Why pods waited for a node", Head: []string{"Pods of", "for, together", "because"}}
+	for _, w := range c.Waits {
+		s.Table = append(s.Table, []string{w.Workload, seconds(w.PodSeconds), w.Reason})
 	}
 	return s
 }

@@ -13,7 +13,7 @@ func New(axis Axis) *Result {
 		Format: Format, Duration: Unknown(), Planned: Unknown(), Axis: axis,
 		Workloads: []Workload{}, SLOs: []SLO{}, Decisions: []Decision{}, NotModelled: []Note{}, Warnings: []Note{},
 		Cluster: Cluster{
-			Nodes: []NodeType{}, Total: UnknownSeries(n), Ready: UnknownSeries(n), PendingPods: UnknownSeries(n),
+			Nodes: []NodeType{}, Waits: []Wait{}, Total: UnknownSeries(n), Ready: UnknownSeries(n), PendingPods: UnknownSeries(n),
 			CPUAllocatable: UnknownSeries(n), CPURequested: UnknownSeries(n),
 			MemoryAllocatable: UnknownSeries(n), MemoryRequested: UnknownSeries(n), CostPerHour: UnknownSeries(n),
 			Cost:       Cost{Nodes: Unknown(), ControlPlane: Unknown(), Total: Unknown()},

@@ -142,11 +142,24 @@ type Cluster struct {
 	// CostPerHour is what the nodes and the control plane cost at each point.
 	CostPerHour Series `json:"cost_per_hour"`
 
+	// Waits says why pods had no node.
+	Waits []Wait `json:"waits"`
+
 	Cost Cost `json:"cost"`
 	// NodesAdded, NodesRemoved and SpotInterruptions count nodes; an interrupted node is one that was removed, too.
 	NodesAdded        Value `json:"nodes_added"`
 	NodesRemoved      Value `json:"nodes_removed"`
 	SpotInterruptions Value `json:"spot_interruptions"`
+}
+
+// Wait is the time that pods of one workload were without a node, for one reason.
+type Wait struct {
+	// Workload is namespace/name.
+	Workload string `json:"workload"`
+	// Reason is in the words of kube-scheduler.
+	Reason string `json:"reason"`
+	// PodSeconds is the time of all pods together.
+	PodSeconds Value `json:"pod_seconds"`
 }
 
 // NodeType is the nodes of one instance type and way of paying.

@@ -101,6 +101,9 @@ func (c *Cluster) summary(b *strings.Builder) {
 	row("all", c.Total, number)
 	row("pending", c.PendingPods, number)
 	row("$/h", c.CostPerHour, money)
+	for _, w := range c.Waits {
+		fmt.Fprintf(b, "  waited     pods of %s for %s together: %s\n", w.Workload, seconds(w.PodSeconds), w.Reason)
+	}
 	table := tabwriter.NewWriter(b, 2, 0, 2, ' ', tabwriter.AlignRight)
 	for _, n := range c.Nodes {
 		fmt.Fprintf(table, "  %s\t%s\t%s node hours\tat %s\t%s\t\n", n.Type, n.Capacity, number(n.Hours), price(n.Price), money(n.Cost))

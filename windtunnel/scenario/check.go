@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"k8s-scalers/windtunnel/cloud"
 )
 
 // check finds what single fields cannot know, and fills in the defaults that depend on others.
@@ -145,18 +143,6 @@ func (m *Metrics) check(d *decoder, workloads []string) {
 		}
 		if !slices.Contains(workloads, p.Workload) {
 			d.at(field+".workload", "expected one of the workloads (%s), found %q", strings.Join(workloads, ", "), p.Workload)
-		}
-	}
-}
-
-func (c *Cluster) check(d *decoder) {
-	for i, n := range c.Nodes {
-		field := fmt.Sprintf("cluster.nodes[%d]", i)
-		if _, err := cloud.Find(n.Type); err != nil {
-			d.at(field+".type", "%v", err)
-		}
-		if n.Count < 1 {
-			d.at(field+".count", "expected at least 1, found %d", n.Count)
 		}
 	}
 }

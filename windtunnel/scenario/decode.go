@@ -99,6 +99,8 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, field string) {
 		d.mapping(node, into, field)
 	case reflect.Slice:
 		d.sequence(node, into, field)
+	case reflect.Map:
+		d.texts(node, into, field)
 	default:
 		d.scalar(node, into, field)
 	}
@@ -136,6 +138,20 @@ func (d *decoder) sequence(node *yaml.Node, into reflect.Value, field string) {
 	into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
 	for i, item := range node.Content {
 		d.decode(item, into.Index(i), fmt.Sprintf("%s[%d]", field, i))
+	}
+}
+
+// texts fills a map of texts by texts, such as labels.
+func (d *decoder) texts(node *yaml.Node, into reflect.Value, field string) {
+	if node.Kind != yaml.MappingNode {
+		d.say(node.Line, field, "expected a mapping of names to texts, found %s", describe(node))
+		return
+	}
+	into.Set(reflect.MakeMap(into.Type()))
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		value := reflect.New(into.Type().Elem()).Elem()
+		d.scalar(node.Content[i+1], value, join(field, node.Content[i].Value))
+		into.SetMapIndex(reflect.ValueOf(node.Content[i].Value), value)
 	}
 }
 

@@ -145,17 +145,6 @@ type Metric struct {
 	Measure string `yaml:"measure"`
 }
 
-// Cluster is the nodes. Without nodes and node pools, pods run on one node that never fills up and costs nothing.
-type Cluster struct {
-	Nodes []Nodes `yaml:"nodes"`
-}
-
-// Nodes is a number of nodes of one type that are there from the start.
-type Nodes struct {
-	Type  string `yaml:"type"`
-	Count int    `yaml:"count"`
-}
-
 // Read reads a scenario from a file. The error is Problems where the file has mistakes.
 func Read(path string) (*Scenario, error) {
 	text, err := os.ReadFile(path)
@@ -174,6 +163,7 @@ func Parse(path string, text []byte) (*Scenario, error) {
 			Start:     Distribution{Constant: 2 * time.Second},
 		},
 		Metrics: Metrics{Interval: 15 * time.Second},
+		Cluster: defaultCluster(),
 	}
 	d := &decoder{file: path, lines: map[string]int{}}
 	var document yaml.Node

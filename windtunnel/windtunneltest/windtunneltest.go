@@ -20,6 +20,16 @@ func Run(t *testing.T, path string, options windtunnel.Options) *report.Result {
 	return result
 }
 
+// RunScenario runs a scenario that was made in Go, or changed after it was read.
+func RunScenario(t *testing.T, s *scenario.Scenario, options windtunnel.Options) *report.Result {
+	t.Helper()
+	result, err := run(t, s, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
 // Compare reads a scenario and runs it under each policy with the seeds 1 to seeds; see windtunnel.Compare. The test ends where the
 // scenario or the manifests have mistakes.
 func Compare(t *testing.T, path string, policies []windtunnel.Policy, seeds uint64, options windtunnel.Options) *report.Comparison {

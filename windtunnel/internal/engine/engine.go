@@ -2,11 +2,11 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/klog/v2"
 
 	"k8s-scalers/windtunnel/cluster"
@@ -15,6 +15,7 @@ import (
 	"k8s-scalers/windtunnel/metrics"
 	"k8s-scalers/windtunnel/report"
 	"k8s-scalers/windtunnel/scalers/hpa"
+	"k8s-scalers/windtunnel/scalers/karpenter"
 	"k8s-scalers/windtunnel/scenario"
 )
 
@@ -39,6 +40,7 @@ const (
 type run struct {
 	Input
 	start    time.Time
+	scheme   *runtime.Scheme
 	cluster  *cluster.Cluster
 	kubelet  *cluster.Kubelet
 	nodes    nodes
@@ -80,11 +82,11 @@ func Run(in Input) (*report.Result, error) {
 	ctx = klog.NewContext(ctx, r.deciding.logger())
 	defer r.deciding.takeErrors()()
 
-	scheme, err := cluster.NewScheme()
-	if err != nil {
+	var err error
+	if r.scheme, err = cluster.NewScheme(karpenter.AddToScheme); err != nil {
 		return nil, err
 	}
-	r.cluster = cluster.New(scheme)
+	r.cluster = cluster.New(r.scheme)
 	world, err := r.fill()
 	if err != nil {
 		return nil, err
@@ -93,7 +95,7 @@ func Run(in Input) (*report.Result, error) {
 		return nil, err
 	}
 	r.kubelet = cluster.NewKubelet(r.cluster.API, r.timing(), r)
-	if r.nodes, err = r.newNodes(ctx); err != nil {
+	if r.nodes, err = r.newNodes(ctx, world); err != nil {
 		return nil, err
 	}
 	r.keda = r.newOperator()
@@ -202,9 +204,9 @@ func (r *run) pipelineConfig() metrics.Config {
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // newNodes chooses where pods run.
-func (r *run) newNodes(context.Context) (nodes, error) {
-	if len(r.Scenario.Cluster.Nodes) == 0 {
+func (r *run) newNodes(ctx context.Context, w *world) (nodes, error) {
+	if len(r.Scenario.Cluster.Nodes) == 0 && len(w.pools) == 0 {
 		return newEndless(r)
 	}
-	return nil, fmt.Errorf("%s: cluster.nodes: nodes are not modelled yet; leave them out for a cluster without limits", r.Scenario.File)
+	return newFleet(ctx, r, w)
 }

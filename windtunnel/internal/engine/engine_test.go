@@ -22,13 +22,23 @@ func run(t *testing.T, path string, options windtunnel.Options) *report.Result {
 }
 
 func TestSameSeedSameBytesOnAnyNumberOfCores(t *testing.T) {
+	for path, duration := range map[string]time.Duration{
+		"testdata/day.yaml": 10 * time.Hour, "testdata/nodes.yaml": 3 * time.Hour, "testdata/groups.yaml": time.Hour,
+		"testdata/crowded.yaml": 10 * time.Minute, "testdata/pools.yaml": time.Hour,
+	} {
+		t.Run(path, func(t *testing.T) { sameBytes(t, path, duration) })
+	}
+}
+
+func sameBytes(t *testing.T, path string, duration time.Duration) {
+	t.Helper()
 	var first string
 	cores := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(cores)
 	for _, n := range []int{1, 2, 4, 2} {
 		runtime.GOMAXPROCS(n)
 		var out bytes.Buffer
-		require.NoError(t, run(t, "testdata/day.yaml", windtunnel.Options{Duration: 10 * time.Hour}).WriteJSON(&out))
+		require.NoError(t, run(t, path, windtunnel.Options{Duration: duration}).WriteJSON(&out))
 		if first == "" {
 			first = out.String()
 		}
@@ -41,7 +51,7 @@ func TestSameSeedSameBytesOnAnyNumberOfCores(t *testing.T) {
 		}
 	}
 	var other bytes.Buffer
-	require.NoError(t, run(t, "testdata/day.yaml", windtunnel.Options{Duration: 10 * time.Hour, Seed: 7}).WriteJSON(&other))
+	require.NoError(t, run(t, path, windtunnel.Options{Duration: duration, Seed: 7}).WriteJSON(&other))
 	require.NotEqual(t, first, other.String(), "another seed")
 }
 
@@ -58,7 +68,7 @@ func TestTheRealControllerScalesWithTheLoad(t *testing.T) {
 	for _, d := range r.Decisions {
 		require.NotEmpty(t, d.Reason)
 	}
-	require.Len(t, r.NotModelled, 2, "the network policy, and the Deployment without load")
+	require.Len(t, r.NotModelled, 3, "the network policy, the Deployment without load, and the nodes")
 	require.Contains(t, r.NotModelled[0].Where, "web.yaml:28")
 }
 

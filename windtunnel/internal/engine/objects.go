@@ -11,6 +11,7 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	vpav1 "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/apis/autoscaling.k8s.io/v1"
+	karpv1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 
 	"k8s-scalers/windtunnel/cluster"
 	"k8s-scalers/windtunnel/manifest"
@@ -25,6 +26,7 @@ type world struct {
 	// scaledObjects are KEDA's, of which the cluster knows the HorizontalPodAutoscalers only.
 	scaledObjects []*manifest.Object
 	verticals     []sourced[*vpav1.VerticalPodAutoscaler]
+	pools         []sourced[*karpv1.NodePool]
 }
 
 // sourced is an object and where it came from.
@@ -97,6 +99,10 @@ func (r *run) take(w *world, o *manifest.Object) error {
 		return create(r, o, &[]sourced[*policyv1.PodDisruptionBudget]{})
 	case schema.GroupKind{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:
 		return create(r, o, &[]sourced[*schedulingv1.PriorityClass]{})
+	case schema.GroupKind{Group: "karpenter.sh", Kind: "NodePool"}:
+		return r.takePool(w, o)
+	case schema.GroupKind{Group: "karpenter.k8s.aws", Kind: "EC2NodeClass"}:
+		return r.takeClass(o)
 	default:
 		r.leaveOut(o)
 		return nil
