@@ -2,6 +2,7 @@ package upload_test
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,19 @@ func TestKilledWhileCreating(t *testing.T) {
 	store.lose.Store(1)
 	require.Equal(t, http.StatusInternalServerError, f.ask(t, "ada", http.MethodPost, "", map[string]any{"name": "a", "size": 1}).status)
 	require.Empty(t, f.multiparts(t))
+}
+
+// A store that is killed after it has written, and before it says so, leaves an upload that can be gone on with.
+func TestKilledBeforeTheAnswer(t *testing.T) {
+	store := &mute{}
+	f := newFixture(t, func(f *fixture) { store.Videos, f.videos = f.videos, store })
+	store.times.Store(1)
+	require.Equal(t, http.StatusServiceUnavailable, f.ask(t, "ada", http.MethodPost, "", map[string]any{"name": "a.mp4", "size": 10, "fingerprint": "x"}).status)
+	var found struct{ Uploads []uploaded }
+	require.NoError(t, json.Unmarshal(f.ask(t, "ada", http.MethodGet, "?state=uploading&fingerprint=x", nil).body, &found))
+	require.Len(t, found.Uploads, 1)
+	f.sendAll(t, "ada", found.Uploads[0].ID, content(10), 1)
+	require.Equal(t, "complete", f.ask(t, "ada", http.MethodPost, "/"+found.Uploads[0].ID+"/complete", nil).upload(t).State)
 }
 
 func TestSweepRemovesStaleUploadsOnly(t *testing.T) {

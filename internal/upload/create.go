@@ -88,7 +88,9 @@ func (s *Service) admit(ctx context.Context, v caption.Video) error {
 	}
 	v.MultipartID = id
 	err = s.store(ctx, v)
-	if err != nil {
+	// A store that did not answer may have the record all the same. Then the client, which finds the upload by its fingerprint,
+	// goes on with it; if there is no record, the sweep aborts what no record knows.
+	if err != nil && caption.KindOf(err) != caption.KindUnavailable {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 		defer cancel()
 		if abort := s.d.Bucket.AbortMultipart(undo, v.Key, id); abort != nil {

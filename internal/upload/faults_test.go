@@ -44,6 +44,21 @@ func (b *failing) AbortMultipart(ctx context.Context, key, id string) error {
 	return b.Bucket.AbortMultipart(ctx, key, id)
 }
 
+// mute is a store that writes, but as often as it is told gives no answer.
+type mute struct {
+	caption.Videos
+
+	times atomic.Int32
+}
+
+func (v *mute) PutVideo(ctx context.Context, video caption.Video) error {
+	err := v.Videos.PutVideo(ctx, video)
+	if err == nil && v.times.Add(-1) >= 0 {
+		return caption.Errorf(caption.KindUnavailable, "no answer")
+	}
+	return err
+}
+
 // forgetful is a store that fails to write as often as it is told, like a process that is killed before it does.
 type forgetful struct {
 	caption.Videos
