@@ -39,6 +39,7 @@ func figures() []figure {
 		{"scaling", "one video with 1, 2, 4 and 8 workers", measureScaling},
 		{"replicas", "5,000 subscribers over two replicas of caption-service", measureReplicas},
 		{"starts", "the start of each of the six programs", measureStarts},
+		{"windtunnel", "a day and a week of the platform in the wind tunnel, and building it", measureWindtunnel},
 	}
 }
 
