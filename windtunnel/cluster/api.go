@@ -148,15 +148,19 @@ func (a *API) Update(resource schema.GroupResource, subresource string, object O
 				pod.Annotations = object.GetAnnotations()
 			}
 			object = next
-		} else {
-			copyField(object, old, "Status")
-			object.SetUID(old.GetUID())
-			object.SetCreationTimestamp(old.GetCreationTimestamp())
-			object.SetDeletionTimestamp(old.GetDeletionTimestamp())
-			object.SetGeneration(old.GetGeneration())
-			if !sameSpec(old, object) {
-				object.SetGeneration(old.GetGeneration() + 1)
+			if equality.Semantic.DeepEqual(old.GetAnnotations(), object.GetAnnotations()) && sameField(old, object, "Status") {
+				return nil
 			}
+			t.put(resource, object)
+			return nil
+		}
+		copyField(object, old, "Status")
+		object.SetUID(old.GetUID())
+		object.SetCreationTimestamp(old.GetCreationTimestamp())
+		object.SetDeletionTimestamp(old.GetDeletionTimestamp())
+		object.SetGeneration(old.GetGeneration())
+		if !sameSpec(old, object) {
+			object.SetGeneration(old.GetGeneration() + 1)
 		}
 		if equalButVersion(old, object) {
 			object = copyOf(old)
@@ -361,8 +365,10 @@ func copyField(to, from Object, name string) bool {
 	return true
 }
 
-func sameSpec(a, b Object) bool {
-	x, y := reflect.ValueOf(a).Elem().FieldByName("Spec"), reflect.ValueOf(b).Elem().FieldByName("Spec")
+func sameSpec(a, b Object) bool { return sameField(a, b, "Spec") }
+
+func sameField(a, b Object, name string) bool {
+	x, y := reflect.ValueOf(a).Elem().FieldByName(name), reflect.ValueOf(b).Elem().FieldByName(name)
 	return !x.IsValid() || !y.IsValid() || equality.Semantic.DeepEqual(x.Interface(), y.Interface())
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	_ "time/tzdata" // Time zones of cron triggers, on machines that have none.
@@ -35,6 +36,10 @@ func (s *stop) watch() {
 }
 
 func main() {
+	// A run makes much garbage out of a small heap; with the usual setting a third of the time goes into collecting it.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 	stopping := &stop{}
 	stopping.watch()
 	parsed := kong.Parse(&cli{},

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -76,7 +77,7 @@ func (r *run) fill() (*world, error) {
 func (r *run) take(w *world, o *manifest.Object) error {
 	switch kind := o.GroupVersionKind().GroupKind(); kind {
 	case schema.GroupKind{Group: "apps", Kind: "Deployment"}:
-		return create(r, o, &w.deployments)
+		return r.takeDeployment(w, o)
 	case schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:
 		if version := o.GroupVersionKind().Version; version != "v2" {
 			return fmt.Errorf("%s: %s: expected apiVersion autoscaling/v2, found autoscaling/%s", o.Position("apiVersion"), o.Ref(), version)
@@ -109,6 +110,17 @@ func (r *run) take(w *world, o *manifest.Object) error {
 	}
 }
 
+// takeDeployment puts a Deployment into the cluster, without what is not modelled.
+func (r *run) takeDeployment(w *world, o *manifest.Object) error {
+	deployment, err := manifest.As[appsv1.Deployment](o)
+	if err != nil {
+		return err
+	}
+	r.notePodSpec(o, deployment.Spec.Template.Spec)
+	slim(&deployment.Spec.Template.Spec)
+	return add(r, o, deployment, &w.deployments)
+}
+
 // create puts an object into the cluster and into a list.
 func create[T any, P interface {
 	*T
@@ -118,7 +130,10 @@ func create[T any, P interface {
 	if err != nil {
 		return err
 	}
-	object := P(typed)
+	return add(r, o, P(typed), into)
+}
+
+func add[P cluster.Object](r *run, o *manifest.Object, object P, into *[]sourced[P]) error {
 	kind := o.GroupVersionKind()
 	if object.GetNamespace() == "" && kind.Kind != "PriorityClass" {
 		object.SetNamespace("default")
@@ -159,7 +174,6 @@ func (r *run) populate(w *world) error {
 				Where: d.source.Position().String(), Text: d.source.Ref() + ": the scenario gives it no load; its pods only take room",
 			})
 		}
-		r.notePodSpec(d)
 	}
 	var mistakes []error
 	for i, spec := range r.Scenario.Workloads {
@@ -172,11 +186,10 @@ func (r *run) populate(w *world) error {
 }
 
 // notePodSpec lists what the model of pods leaves out of a Deployment.
-func (r *run) notePodSpec(d sourced[*appsv1.Deployment]) {
-	pod := d.object.Spec.Template.Spec
+func (r *run) notePodSpec(o *manifest.Object, pod corev1.PodSpec) {
 	note := func(text string, path ...any) {
 		at := append([]any{"spec", "template", "spec"}, path...)
-		r.result.NotModelled = append(r.result.NotModelled, report.Note{Where: d.source.Position(at...).String(), Text: d.source.Ref() + ": " + text})
+		r.result.NotModelled = append(r.result.NotModelled, report.Note{Where: o.Position(at...).String(), Text: o.Ref() + ": " + text})
 	}
 	if len(pod.InitContainers) > 0 {
 		note("init containers take no time", "initContainers")
