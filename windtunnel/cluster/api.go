@@ -23,9 +23,11 @@ import (
 
 // Resources that have rules of their own.
 var (
-	podResource  = schema.GroupResource{Resource: "pods"}
-	nodeResource = schema.GroupResource{Resource: "nodes"}
-	pdbResource  = schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}
+	podResource        = schema.GroupResource{Resource: "pods"}
+	nodeResource       = schema.GroupResource{Resource: "nodes"}
+	replicaSetResource = schema.GroupResource{Group: "apps", Resource: "replicasets"}
+	scalerResource     = schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}
+	pdbResource        = schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}
 )
 
 // API keeps the rules of a Kubernetes API server that controllers rely on: versions and conflicts, spec and status written

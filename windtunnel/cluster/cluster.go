@@ -21,7 +21,7 @@ type Cluster struct {
 func New(scheme *runtime.Scheme) *Cluster {
 	api := newAPI(scheme)
 	client := clientset(api)
-	return &Cluster{API: api, Client: paced{client}, Informers: informers.NewSharedInformerFactory(client, 0), fake: client}
+	return &Cluster{API: api, Client: paced{client, api}, Informers: informers.NewSharedInformerFactory(client, 0), fake: client}
 }
 
 // Admit lets change see every pod that is about to be created, as a mutating webhook does.

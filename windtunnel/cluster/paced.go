@@ -8,6 +8,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	appsclient "k8s.io/client-go/kubernetes/typed/apps/v1"
 	autoscalingclient "k8s.io/client-go/kubernetes/typed/autoscaling/v2"
@@ -17,95 +18,136 @@ import (
 // paced is a clientset whose writes take a moment of virtual time. The clock moves on only when every goroutine waits, so a
 // controller goes on after a write when everybody, its own cache included, has seen it. Without that the number of
 // conflicts and retries would depend on which goroutine is faster, and with it the moment at which things happen. Only
-// what the controllers write is here; the rest is the fake clientset's.
-type paced struct{ kubernetes.Interface }
+// what the controllers write is here; the rest is the fake clientset's. These writes go straight to the API: the fake one would copy
+// each object several times over for its log of calls.
+type paced struct {
+	kubernetes.Interface
+	api *API
+}
 
 // moment is short enough for hundreds of writes within half a second.
 const moment = time.Microsecond
 
 func pause() { time.Sleep(moment) }
 
-func (c paced) CoreV1() coreclient.CoreV1Interface { return pacedCore{c.Interface.CoreV1()} }
-func (c paced) AppsV1() appsclient.AppsV1Interface { return pacedApps{c.Interface.AppsV1()} }
+func (c paced) CoreV1() coreclient.CoreV1Interface { return pacedCore{c.Interface.CoreV1(), c.api} }
+func (c paced) AppsV1() appsclient.AppsV1Interface { return pacedApps{c.Interface.AppsV1(), c.api} }
 func (c paced) AutoscalingV2() autoscalingclient.AutoscalingV2Interface {
-	return pacedAutoscaling{c.Interface.AutoscalingV2()}
+	return pacedAutoscaling{c.Interface.AutoscalingV2(), c.api}
 }
 
-type pacedCore struct{ coreclient.CoreV1Interface }
+// write updates an object, and takes the moment that this needs.
+func write[T Object](api *API, resource schema.GroupResource, subresource string, object T) (T, error) {
+	defer pause()
+	stored, err := api.Update(resource, subresource, object)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return stored.(T), nil
+}
+
+// create adds an object to a namespace.
+func create[T Object](api *API, resource schema.GroupResource, namespace string, object T) (T, error) {
+	defer pause()
+	if object.GetNamespace() == "" {
+		object.SetNamespace(namespace)
+	}
+	stored, err := api.Create(resource, object)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return stored.(T), nil
+}
+
+type pacedCore struct {
+	coreclient.CoreV1Interface
+	api *API
+}
 
 func (c pacedCore) Pods(namespace string) coreclient.PodInterface {
-	return pacedPods{c.CoreV1Interface.Pods(namespace)}
+	return pacedPods{c.CoreV1Interface.Pods(namespace), c.api, namespace}
 }
 
-type pacedPods struct{ coreclient.PodInterface }
+type pacedPods struct {
+	coreclient.PodInterface
+	api       *API
+	namespace string
+}
 
-func (c pacedPods) Create(ctx context.Context, pod *corev1.Pod, options metav1.CreateOptions) (*corev1.Pod, error) {
+func (c pacedPods) Create(_ context.Context, pod *corev1.Pod, _ metav1.CreateOptions) (*corev1.Pod, error) {
+	return create(c.api, podResource, c.namespace, pod)
+}
+
+func (c pacedPods) Delete(_ context.Context, name string, options metav1.DeleteOptions) error {
 	defer pause()
-	return c.PodInterface.Create(ctx, pod, options)
+	return c.api.Delete(podResource, c.namespace, name, options)
 }
 
-func (c pacedPods) Delete(ctx context.Context, name string, options metav1.DeleteOptions) error {
+func (c pacedPods) Bind(_ context.Context, binding *corev1.Binding, _ metav1.CreateOptions) error {
 	defer pause()
-	return c.PodInterface.Delete(ctx, name, options)
+	return c.api.Bind(binding)
 }
 
-func (c pacedPods) Bind(ctx context.Context, binding *corev1.Binding, options metav1.CreateOptions) error {
-	defer pause()
-	return c.PodInterface.Bind(ctx, binding, options)
+type pacedApps struct {
+	appsclient.AppsV1Interface
+	api *API
 }
-
-type pacedApps struct{ appsclient.AppsV1Interface }
 
 func (c pacedApps) Deployments(namespace string) appsclient.DeploymentInterface {
-	return pacedDeployments{c.AppsV1Interface.Deployments(namespace)}
+	return pacedDeployments{c.AppsV1Interface.Deployments(namespace), c.api}
 }
 
 func (c pacedApps) ReplicaSets(namespace string) appsclient.ReplicaSetInterface {
-	return pacedReplicaSets{c.AppsV1Interface.ReplicaSets(namespace)}
+	return pacedReplicaSets{c.AppsV1Interface.ReplicaSets(namespace), c.api, namespace}
 }
 
-type pacedDeployments struct{ appsclient.DeploymentInterface }
-
-func (c pacedDeployments) Update(ctx context.Context, d *appsv1.Deployment, options metav1.UpdateOptions) (*appsv1.Deployment, error) {
-	defer pause()
-	return c.DeploymentInterface.Update(ctx, d, options)
+type pacedDeployments struct {
+	appsclient.DeploymentInterface
+	api *API
 }
 
-func (c pacedDeployments) UpdateStatus(ctx context.Context, d *appsv1.Deployment, options metav1.UpdateOptions) (*appsv1.Deployment, error) {
-	defer pause()
-	return c.DeploymentInterface.UpdateStatus(ctx, d, options)
+func (c pacedDeployments) Update(_ context.Context, d *appsv1.Deployment, _ metav1.UpdateOptions) (*appsv1.Deployment, error) {
+	return write(c.api, deploymentResource, "", d)
 }
 
-type pacedReplicaSets struct{ appsclient.ReplicaSetInterface }
-
-func (c pacedReplicaSets) Create(ctx context.Context, s *appsv1.ReplicaSet, options metav1.CreateOptions) (*appsv1.ReplicaSet, error) {
-	defer pause()
-	return c.ReplicaSetInterface.Create(ctx, s, options)
+func (c pacedDeployments) UpdateStatus(_ context.Context, d *appsv1.Deployment, _ metav1.UpdateOptions) (*appsv1.Deployment, error) {
+	return write(c.api, deploymentResource, "status", d)
 }
 
-func (c pacedReplicaSets) Update(ctx context.Context, s *appsv1.ReplicaSet, options metav1.UpdateOptions) (*appsv1.ReplicaSet, error) {
-	defer pause()
-	return c.ReplicaSetInterface.Update(ctx, s, options)
+type pacedReplicaSets struct {
+	appsclient.ReplicaSetInterface
+	api       *API
+	namespace string
 }
 
-func (c pacedReplicaSets) UpdateStatus(ctx context.Context, s *appsv1.ReplicaSet, options metav1.UpdateOptions) (*appsv1.ReplicaSet, error) {
-	defer pause()
-	return c.ReplicaSetInterface.UpdateStatus(ctx, s, options)
+func (c pacedReplicaSets) Create(_ context.Context, s *appsv1.ReplicaSet, _ metav1.CreateOptions) (*appsv1.ReplicaSet, error) {
+	return create(c.api, replicaSetResource, c.namespace, s)
+}
+
+func (c pacedReplicaSets) Update(_ context.Context, s *appsv1.ReplicaSet, _ metav1.UpdateOptions) (*appsv1.ReplicaSet, error) {
+	return write(c.api, replicaSetResource, "", s)
+}
+
+func (c pacedReplicaSets) UpdateStatus(_ context.Context, s *appsv1.ReplicaSet, _ metav1.UpdateOptions) (*appsv1.ReplicaSet, error) {
+	return write(c.api, replicaSetResource, "status", s)
 }
 
 type pacedAutoscaling struct {
 	autoscalingclient.AutoscalingV2Interface
+	api *API
 }
 
 func (c pacedAutoscaling) HorizontalPodAutoscalers(namespace string) autoscalingclient.HorizontalPodAutoscalerInterface {
-	return pacedScalers{c.AutoscalingV2Interface.HorizontalPodAutoscalers(namespace)}
+	return pacedScalers{c.AutoscalingV2Interface.HorizontalPodAutoscalers(namespace), c.api}
 }
 
 type pacedScalers struct {
 	autoscalingclient.HorizontalPodAutoscalerInterface
+	api *API
 }
 
-func (c pacedScalers) UpdateStatus(ctx context.Context, h *autoscalingv2.HorizontalPodAutoscaler, options metav1.UpdateOptions) (*autoscalingv2.HorizontalPodAutoscaler, error) {
-	defer pause()
-	return c.HorizontalPodAutoscalerInterface.UpdateStatus(ctx, h, options)
+func (c pacedScalers) UpdateStatus(_ context.Context, h *autoscalingv2.HorizontalPodAutoscaler, _ metav1.UpdateOptions) (*autoscalingv2.HorizontalPodAutoscaler, error) {
+	return write(c.api, scalerResource, "status", h)
 }
