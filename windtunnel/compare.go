@@ -1,6 +1,7 @@
 package windtunnel
 
 import (
+	"errors"
 	"fmt"
 
 	"k8s-scalers/windtunnel/report"
@@ -20,21 +21,26 @@ func Compare(s *scenario.Scenario, policies []Policy, seeds uint64, options Opti
 	return CompareWith(policies, seeds, options, func(o Options) (*report.Result, error) { return Run(s, o) })
 }
 
-// CompareWith is Compare with a function that carries out one run.
+// CompareWith is Compare with a function that carries out one run. Where a run is stopped early, the seeds that every policy was run with
+// until then are compared.
 func CompareWith(policies []Policy, seeds uint64, options Options, run func(Options) (*report.Result, error)) (*report.Comparison, error) {
-	var results []*report.Result
-	for _, policy := range policies {
-		for seed := range seeds {
+	var complete []*report.Result
+	for seed := range seeds {
+		var round []*report.Result
+		for _, policy := range policies {
 			options.Policy, options.Manifests, options.Seed = policy.Name, policy.Manifests, seed+1
 			result, err := run(options)
-			if err != nil {
+			switch {
+			case err != nil:
 				return nil, fmt.Errorf("policy %s: %w", policy.Name, err)
+			case result.Interrupted && len(complete) == 0:
+				return nil, errors.New("stopped before each policy was run once, so there is nothing to compare")
+			case result.Interrupted:
+				return report.Compare(complete)
 			}
-			results = append(results, result)
-			if result.Interrupted {
-				return nil, fmt.Errorf("policy %s, seed %d: the run was interrupted, and runs of different lengths cannot be compared", policy.Name, seed+1)
-			}
+			round = append(round, result)
 		}
+		complete = append(complete, round...)
 	}
-	return report.Compare(results)
+	return report.Compare(complete)
 }
