@@ -117,7 +117,7 @@ func (r *run) takeDeployment(w *world, o *manifest.Object) error {
 		return err
 	}
 	r.notePodSpec(o, deployment.Spec.Template.Spec)
-	slim(&deployment.Spec.Template.Spec)
+	slim(deployment)
 	return add(r, o, deployment, &w.deployments)
 }
 

@@ -1,11 +1,25 @@
 package engine
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"math"
 
-// slim leaves out of a pod what is not modelled and has no part in where the pod can run: volumes, variables, ports inside the pod,
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// slim leaves out of a Deployment what costs time and has no effect here.
+func slim(d *appsv1.Deployment) {
+	slimPod(&d.Spec.Template.Spec)
+	// When it is exceeded, a condition says so and nothing else happens. With a deadline, the controller looks ten times a second at a
+	// Deployment whose last rollout was longer ago and that waits for pods after it was scaled up.
+	never := int32(math.MaxInt32)
+	d.Spec.ProgressDeadlineSeconds = &never
+}
+
+// slimPod leaves out of a pod what is not modelled and has no part in where the pod can run: volumes, variables, ports inside the pod,
 // security, commands and the probes that never fail. Controllers copy and compare the templates of pods all the time, and the
-// templates of real manifests are mostly that; without it a day of many pods takes a quarter of the time.
-func slim(pod *corev1.PodSpec) {
+// templates of real manifests are mostly that; without it a day of many pods takes a fraction of the time.
+func slimPod(pod *corev1.PodSpec) {
 	pod.Volumes, pod.SecurityContext, pod.ImagePullSecrets, pod.ServiceAccountName = nil, nil, nil, ""
 	pod.AutomountServiceAccountToken, pod.EnableServiceLinks, pod.DNSConfig, pod.HostAliases = nil, nil, nil, nil
 	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
