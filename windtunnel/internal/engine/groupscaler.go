@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"k8s-scalers/windtunnel/cluster"
+	"k8s-scalers/windtunnel/manifest"
 	"k8s-scalers/windtunnel/report"
 	"k8s-scalers/windtunnel/scalers/cas"
 )
@@ -37,10 +38,16 @@ var _ cas.Cluster = (*groupScaler)(nil)
 
 // newGroupScaler is the autoscaler that the manifests deploy; nil where they deploy none.
 func newGroupScaler(f *fleet, w *world) (*groupScaler, error) {
-	deployed, container := w.clusterAutoscaler()
+	deployed, at := w.clusterAutoscaler()
 	if deployed == nil {
 		return nil, nil
 	}
+	// What is in the cluster has no commands; see slim.
+	written, err := manifest.As[appsv1.Deployment](deployed.source)
+	if err != nil {
+		return nil, err
+	}
+	container := &written.Spec.Template.Spec.Containers[at]
 	var known []string
 	for _, flag := range flagsOf(container) {
 		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
@@ -67,18 +74,18 @@ func newGroupScaler(f *fleet, w *world) (*groupScaler, error) {
 	return s, err
 }
 
-// clusterAutoscaler is the Deployment that runs it, known by its image.
-func (w *world) clusterAutoscaler() (*sourced[*appsv1.Deployment], *corev1.Container) {
+// clusterAutoscaler is the Deployment that runs it, known by its image, and which of its containers that is.
+func (w *world) clusterAutoscaler() (*sourced[*appsv1.Deployment], int) {
 	for i := range w.deployments {
 		containers := w.deployments[i].object.Spec.Template.Spec.Containers
 		for k := range containers {
 			image, _, _ := strings.Cut(path.Base(containers[k].Image), ":")
 			if image, _, _ = strings.Cut(image, "@"); image == clusterAutoscaler {
-				return &w.deployments[i], &containers[k]
+				return &w.deployments[i], k
 			}
 		}
 	}
-	return nil, nil
+	return nil, 0
 }
 
 // harmlessFlags change nothing that a run could show: which cloud it is, how groups are found, and how it logs and serves.

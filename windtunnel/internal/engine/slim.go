@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,11 +17,13 @@ func slim(d *appsv1.Deployment) {
 	d.Spec.ProgressDeadlineSeconds = &never
 }
 
-// slimPod leaves out of a pod what is not modelled and has no part in where the pod can run: volumes, variables, ports inside the pod,
+// slimPod leaves out of a pod what is not modelled and has no part in where the pod can run: most volumes, variables, ports inside the pod,
 // security, commands and the probes that never fail. Controllers copy and compare the templates of pods all the time, and the
 // templates of real manifests are mostly that; without it a day of many pods takes a fraction of the time.
 func slimPod(pod *corev1.PodSpec) {
-	pod.Volumes, pod.SecurityContext, pod.ImagePullSecrets, pod.ServiceAccountName = nil, nil, nil, ""
+	// Cluster Autoscaler asks for storage that is lost with the node.
+	pod.Volumes = slices.DeleteFunc(pod.Volumes, func(v corev1.Volume) bool { return v.EmptyDir == nil && v.HostPath == nil })
+	pod.SecurityContext, pod.ImagePullSecrets, pod.ServiceAccountName = nil, nil, ""
 	pod.AutomountServiceAccountToken, pod.EnableServiceLinks, pod.DNSConfig, pod.HostAliases = nil, nil, nil, nil
 	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
 		for i := range containers {
