@@ -4,5 +4,5 @@
 //
 // Time in the policies is shortened where a controller has no flag for it, by patching a copy; the test that does so says how.
 // kwok stands in for kubelets, package metricsapi for metrics-server and prometheus-adapter. Everything else is the
-// original. docs/adr/0011 says which of the proofs pass.
+// original. docs/adr/0011 says why it is done like this, and how long it takes.
 package proof

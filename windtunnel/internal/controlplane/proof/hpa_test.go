@@ -20,9 +20,9 @@ import (
 	"k8s-scalers/windtunnel/internal/controlplane/metricsapi"
 )
 
-// timescale is how much faster than in the manifests time runs in the windows and periods of policies here; none gets
-// shorter than the second that is the smallest unit of a period. The controller's sync period goes by a flag.
-const timescale = 60
+// timescale is how much faster than in the manifests time runs in the windows and periods of HPAs here; none gets shorter than
+// the second that is the smallest unit of a period. The controller's sync period goes by a flag.
+const timescale = 120
 
 // syncPeriod is how often the controller looks.
 const syncPeriod = 500 * time.Millisecond

@@ -223,7 +223,7 @@ func pretended(t *testing.T, pool *unstructured.Unstructured) {
 	require.True(t, found)
 	quiet, err := time.ParseDuration(text)
 	require.NoError(t, err)
-	require.NoError(t, unstructured.SetNestedField(pool.Object, (quiet/timescale).String(), "spec", "disruption", "consolidateAfter"))
+	require.NoError(t, unstructured.SetNestedField(pool.Object, (quiet/60).String(), "spec", "disruption", "consolidateAfter"))
 }
 
 // setBudgets gives the general pool budgets that do not depend on the time of the day at which a test runs.

@@ -60,7 +60,7 @@ func (c cluster) startKEDA(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(certs, to), text, 0o600))
 	}
-	env := []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=keda", "WATCH_NAMESPACE="}
+	env := []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=keda", "KEDA_CLUSTER_OBJECT_NAMESPACE=keda", "WATCH_NAMESPACE="}
 	_, err = c.Run(process.Spec{Name: "keda-operator", Path: build(t, programs.KEDAOperator()), Env: env, Args: []string{
 		"--cert-dir=" + certs, "--zap-log-level=info",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]),
@@ -125,7 +125,7 @@ func shorten(t *testing.T, o *unstructured.Unstructured, field ...string) {
 	require.NoError(t, unstructured.SetNestedField(o.Object, shortened(seconds), field...))
 }
 
-func shortened(seconds int64) int64 { return (seconds + timescale - 1) / timescale }
+func shortened(seconds int64) int64 { return (seconds + 59) / 60 }
 
 // stays watches for several polls that a Deployment is told to run that many replicas.
 func (c cluster) stays(t *testing.T, namespace string, want int, why string) {
@@ -237,7 +237,9 @@ func runsJobs(t *testing.T, c cluster, b *broker) {
 	const namespace = "runs-jobs"
 	c.addNamespace(t, namespace)
 	c.addQueueSecret(t, namespace, b)
-	c.apply(t, namespace, only(manifests(t, "base/caption-worker"), "ServiceAccount"))
+	base := manifests(t, "base/caption-worker")
+	// KEDA reads the settings of the Jobs, too, and refuses a ScaledJob whose ConfigMap is missing.
+	c.apply(t, namespace, append(only(base, "ServiceAccount"), only(base, "ConfigMap")...))
 	c.apply(t, namespace, quicker(t, manifests(t, "KEDA/caption-worker/scaled_job")))
 	jobs := func(ctx context.Context, t require.TestingT) int {
 		list, err := c.Kube.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{})
