@@ -95,6 +95,9 @@ func (p *policy) prove(t *testing.T) {
 	for _, m := range metrics {
 		p.set(t, m, float64(middle)-0.1)
 		p.await(t, middle, "load of somewhat less on "+nameOf(m))
+		// Whatever look the controller was in the middle of while the last replicas came is over after this: one that had seen fewer
+		// of them, and then the next figure, would rightly want more.
+		p.holds(t, middle, p.hpa.Spec.Behavior.ScaleUp, "load of somewhat less on "+nameOf(m))
 		up, down := p.tolerances()
 		p.set(t, m, float64(middle)*(1+0.5*up))
 		p.holds(t, middle, p.hpa.Spec.Behavior.ScaleUp, "above the target, within tolerance, on "+nameOf(m))
