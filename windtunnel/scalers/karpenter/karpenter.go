@@ -3,21 +3,17 @@ package karpenter
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	karpv1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/controllers/disruption"
 	"sigs.k8s.io/karpenter/pkg/controllers/dynamicresources/deviceallocation"
@@ -35,12 +31,10 @@ import (
 	"sigs.k8s.io/karpenter/pkg/controllers/state"
 	"sigs.k8s.io/karpenter/pkg/controllers/state/informer"
 	"sigs.k8s.io/karpenter/pkg/events"
-	"sigs.k8s.io/karpenter/pkg/metrics"
 	"sigs.k8s.io/karpenter/pkg/operator/options"
 	"sigs.k8s.io/karpenter/pkg/state/cost"
 	"sigs.k8s.io/karpenter/pkg/state/nodepoolhealth"
 	"sigs.k8s.io/karpenter/pkg/state/virtualpods"
-	podutils "sigs.k8s.io/karpenter/pkg/utils/pod"
 
 	"k8s-scalers/windtunnel/cluster"
 )
@@ -97,12 +91,6 @@ type Karpenter struct {
 	again                      map[string]time.Time
 	placed                     map[types.NamespacedName]placed
 	purged                     time.Time
-}
-
-// placed is what pod events are told by: whether a pod has a node, and whether it is ending.
-type placed struct {
-	uid          types.UID
-	bound, ended bool
 }
 
 var (
@@ -229,264 +217,6 @@ func (k *Karpenter) Start() {
 func (k *Karpenter) Stop() {
 	k.stop()
 	k.running.Wait()
-}
-
-// call runs a reconciler on an object if something that it watches has changed or if it asked for it.
-func (k *Karpenter) call(what, name string, changed bool, now time.Time, run func() (reconcile.Result, error)) {
-	key := what + " " + name
-	at, waiting := k.again[key]
-	if !changed && (!waiting || at.After(now)) {
-		return
-	}
-	delete(k.again, key)
-	result, err := run()
-	switch {
-	case err != nil:
-		k.config.Failed(err, "karpenter: "+what)
-		k.again[key] = now.Add(time.Second)
-	case result.RequeueAfter > 0:
-		k.again[key] = now.Add(result.RequeueAfter)
-	case result.Requeue: //nolint:staticcheck // Karpenter uses it
-		k.again[key] = now.Add(time.Second)
-	}
-}
-
-// every runs a reconciler that always asks to be called again.
-func (k *Karpenter) every(what, name string, now time.Time, run func() (reconcile.Result, error)) {
-	_, waiting := k.again[what+" "+name]
-	k.call(what, name, !waiting, now, run)
-}
-
-// purge forgets what was due long ago: its object is gone.
-func (k *Karpenter) purge(now time.Time) {
-	if now.Sub(k.purged) < time.Hour {
-		return
-	}
-	k.purged = now
-	maps.DeleteFunc(k.again, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
-}
-
-// Step does everything that is due now. Everything else must wait meanwhile.
-func (k *Karpenter) Step(now time.Time) {
-	k.purge(now)
-	k.stepPools(now)
-	changedClaims, changedNodes := k.claims.Take(), k.nodes.Take()
-	k.observe(changedClaims, changedNodes, k.pods.Take(), now)
-	k.stepClaims(changedClaims, changedNodes, now)
-	k.stepTerminations(changedNodes, now)
-	k.stepCommands()
-	k.trigger(now)
-	if k.batch.due(now) && k.state.Synced(k.ctx) {
-		k.batch = batch{}
-		k.provision()
-	}
-}
-
-func (k *Karpenter) stepPools(now time.Time) {
-	changed := k.pools.Take()
-	for _, o := range k.config.API.Peek(poolResource) {
-		isChanged := slices.Contains(changed, types.NamespacedName{Name: o.GetName()})
-		for _, each := range []struct {
-			name string
-			run  func(context.Context, *karpv1.NodePool) (reconcile.Result, error)
-		}{{"nodepool.hash", k.hash.Reconcile}, {"nodepool.validation", k.validation.Reconcile}, {"nodepool.readiness", k.readiness.Reconcile}} {
-			k.call(each.name, o.GetName(), isChanged, now, func() (reconcile.Result, error) {
-				pool := &karpv1.NodePool{}
-				if err := k.client.Get(k.ctx, keyOf("", o.GetName()), pool); err != nil {
-					return reconcile.Result{}, err
-				}
-				return each.run(k.ctx, pool)
-			})
-		}
-		if isChanged {
-			k.must(k.poolState.Reconcile(k.ctx, reconcile.Request{NamespacedName: keyOf("", o.GetName())}))
-		}
-	}
-	k.call("state.pricing", "", len(changed) > 0, now, func() (reconcile.Result, error) {
-		result, err := k.pricing.Reconcile(k.ctx)
-		return reconcile.Result{RequeueAfter: result.RequeueAfter}, err
-	})
-}
-
-// must notes an error of something that will be tried again anyway.
-func (k *Karpenter) must(_ reconcile.Result, err error) {
-	if err != nil {
-		k.config.Failed(err, "karpenter")
-	}
-}
-
-// observe tells Karpenter's view of the cluster what has changed.
-func (k *Karpenter) observe(claims, nodes, pods []types.NamespacedName, now time.Time) {
-	observe := func(what string, changed []types.NamespacedName, run func(context.Context, reconcile.Request) (reconcile.Result, error)) {
-		for _, key := range changed {
-			k.call(what, key.String(), true, now, func() (reconcile.Result, error) {
-				result, err := run(k.ctx, reconcile.Request{NamespacedName: key})
-				// It asks to be called each minute in case that an event was lost. None is.
-				result.RequeueAfter = 0
-				return result, err
-			})
-		}
-	}
-	observe("state.nodeclaim", claims, k.claimState.Reconcile)
-	observe("state.node", nodes, k.nodeState.Reconcile)
-	observe("state.pod", pods, k.podState.Reconcile)
-	for _, key := range pods {
-		k.podEvent(key)
-	}
-}
-
-// podEvent tells about pods that were bound, or that end: after either, a node is left alone for its consolidateAfter.
-func (k *Karpenter) podEvent(key types.NamespacedName) {
-	pod := &corev1.Pod{}
-	if k.client.Get(k.ctx, key, pod) != nil {
-		delete(k.placed, key)
-		return
-	}
-	before := k.placed[key]
-	if before.uid != pod.UID {
-		before = placed{}
-	}
-	now := placed{pod.UID, pod.Spec.NodeName != "", podutils.IsTerminal(pod) || podutils.IsTerminating(pod)}
-	k.placed[key] = now
-	if now.bound && (!before.bound || now.ended && !before.ended) {
-		k.must(k.podEvents.Reconcile(k.ctx, pod))
-	}
-}
-
-func (k *Karpenter) stepClaims(changed, nodes []types.NamespacedName, now time.Time) {
-	for _, o := range k.config.API.Peek(claimResource) {
-		key := types.NamespacedName{Name: o.GetName()}
-		isChanged := slices.Contains(changed, key)
-		// A node has the name of its claim.
-		withNode := isChanged || slices.Contains(nodes, key)
-		k.call("nodeclaim.lifecycle", key.Name, withNode, now, k.onClaim(key, k.lifecycle.Reconcile))
-		k.call("nodeclaim.disruption", key.Name, isChanged, now, k.onClaim(key, k.conditions.Reconcile))
-		k.call("nodeclaim.expiration", key.Name, isChanged, now, k.onClaim(key, k.expiration.Reconcile))
-	}
-	k.every("nodeclaim.garbagecollection", "", now, func() (reconcile.Result, error) {
-		result, err := k.garbage.Reconcile(k.ctx)
-		return reconcile.Result{RequeueAfter: result.RequeueAfter}, err
-	})
-}
-
-func (k *Karpenter) onClaim(key types.NamespacedName, run func(context.Context, *karpv1.NodeClaim) (reconcile.Result, error)) func() (reconcile.Result, error) {
-	return func() (reconcile.Result, error) {
-		claim := &karpv1.NodeClaim{}
-		if k.client.Get(k.ctx, key, claim) != nil {
-			return reconcile.Result{}, nil // It is gone meanwhile.
-		}
-		return run(k.ctx, claim)
-	}
-}
-
-func (k *Karpenter) stepTerminations(changed []types.NamespacedName, now time.Time) {
-	var leaving []string
-	for _, o := range k.config.API.Peek(nodeResource) {
-		if o.GetDeletionTimestamp() == nil {
-			continue
-		}
-		key := types.NamespacedName{Name: o.GetName()}
-		leaving = append(leaving, key.Name)
-		k.call("node.termination", key.Name, slices.Contains(changed, key), now, func() (reconcile.Result, error) {
-			node := &corev1.Node{}
-			if k.client.Get(k.ctx, key, node) != nil {
-				return reconcile.Result{}, nil
-			}
-			return k.termination.Reconcile(k.ctx, node)
-		})
-	}
-	if len(leaving) == 0 {
-		return
-	}
-	for _, o := range k.config.API.Peek(podResource) {
-		pod := o.(*corev1.Pod)
-		if slices.Contains(leaving, pod.Spec.NodeName) && k.evictions.Has(pod) {
-			k.must(k.evictions.Reconcile(k.ctx, pod.DeepCopy()))
-			k.evicted++
-		}
-	}
-	if k.evicted > evictionsPerQueue {
-		k.newTermination()
-	}
-}
-
-// stepCommands goes on with what was decided about disruption: it waits for replacements, then deletes.
-func (k *Karpenter) stepCommands() {
-	commands := k.commands.GetCommands()
-	slices.SortFunc(commands, func(a, b *disruption.Command) int { return cmp.Compare(a.Candidates[0].Name(), b.Candidates[0].Name()) })
-	for _, command := range commands {
-		k.must(k.commands.Reconcile(k.ctx, command.Candidates[0].NodeClaim))
-	}
-}
-
-// retrigger is how often a pod that still has no node, and a node whose pods must go, ask again.
-const retrigger = 10 * time.Second
-
-func (k *Karpenter) trigger(now time.Time) {
-	for _, pod := range k.config.API.Unbound() {
-		if !podutils.IsProvisionable(pod) {
-			continue
-		}
-		k.every("trigger", string(pod.UID), now, func() (reconcile.Result, error) {
-			k.batch.trigger(string(pod.UID), now)
-			k.state.AckPods(pod)
-			return reconcile.Result{RequeueAfter: retrigger}, nil
-		})
-	}
-	for _, o := range k.config.API.Peek(nodeResource) {
-		node := o.(*corev1.Node)
-		if slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.MatchTaint(&karpv1.DisruptedNoScheduleTaint) }) {
-			k.every("trigger", node.Name, now, func() (reconcile.Result, error) {
-				k.batch.trigger(node.Name, now)
-				return reconcile.Result{RequeueAfter: retrigger}, nil
-			})
-		}
-	}
-}
-
-// The window in which pods are batched, as the original has it by default.
-const (
-	batchIdle = time.Second
-	batchMax  = 10 * time.Second
-)
-
-type batch struct {
-	first, last time.Time
-	seen        map[string]bool
-}
-
-func (b *batch) trigger(what string, now time.Time) {
-	if b.seen[what] {
-		return
-	}
-	if b.seen == nil {
-		b.seen, b.first = map[string]bool{}, now
-	}
-	b.seen[what], b.last = true, now
-}
-
-func (b *batch) due(now time.Time) bool {
-	return b.seen != nil && (now.Sub(b.last) >= batchIdle || now.Sub(b.first) >= batchMax)
-}
-
-// provision makes claims for the pods that have no node.
-func (k *Karpenter) provision() {
-	results, err := k.provisioner.Schedule(k.ctx)
-	if err != nil {
-		k.config.Failed(err, "karpenter: provisioning")
-		return
-	}
-	for _, claim := range results.NewNodeClaims {
-		name, err := k.provisioner.Create(k.ctx, claim, provisioning.WithReason(metrics.ProvisionedReason), provisioning.RecordPodNomination)
-		if err != nil {
-			k.config.Failed(err, "karpenter: provisioning")
-			continue
-		}
-		k.config.Decided(Decision{
-			Object: "node " + name, To: "asked for",
-			Reason: fmt.Sprintf("%d pods need a node; pool %s has %d types for them", len(claim.Pods), claim.NodePoolName, len(claim.InstanceTypeOptions)),
-		})
-	}
 }
 
 // Interrupt is the notice that the machine of a node will be taken away: its claim is deleted, as by the interruption queue
