@@ -53,6 +53,7 @@ type Deps struct {
 type Service struct {
 	Deps
 	messages messageCache
+	reads    jobReads
 	streams  streams
 	buried   map[string]bool // dead letters whose jobs have failed; Run's own
 

@@ -18,9 +18,14 @@ type Message struct {
 	Segments []SegmentView `json:"segments"`
 }
 
-// resync is how often a subscriber's state is compared with the store, and its connection kept alive. It bounds how long a
-// lost event stays unseen, and is below the 60 s after which many proxies close a quiet connection.
+// resync is how often a subscriber's state is compared with the store, and its connection kept alive. With the age that a
+// comparison accepts it bounds how long a lost event stays unseen, and it is below the 60 s after which many proxies close a
+// quiet connection.
 const resync = 15 * time.Second
+
+// fresh is how old the state may be that a quiet subscriber is compared with. Subscribers of one job share what is read
+// within that time.
+const fresh = resync / 2
 
 // pollEvery is how often the store is looked at, at most, while events are away.
 const pollEvery = time.Second
@@ -41,7 +46,7 @@ func (s *Service) follow(ctx context.Context, jobID string, to sink) error {
 		events, cancel, err := s.Events.Subscribe(ctx, jobID)
 		if caption.KindOf(err) == caption.KindUnavailable && ctx.Err() == nil {
 			// While events are away the store alone tells of changes.
-			if err := f.catchUp(ctx); err != nil || f.ended {
+			if err := f.catchUp(ctx, 0); err != nil || f.ended {
 				return err
 			}
 			if err := f.pause(ctx, tick.C); err != nil {
@@ -72,7 +77,7 @@ type follower struct {
 
 // run catches up with the store, then follows events until the channel is closed or the job has ended.
 func (f *follower) run(ctx context.Context, events <-chan *caption.Event, tick <-chan time.Time) error {
-	if err := f.catchUp(ctx); err != nil || f.ended {
+	if err := f.catchUp(ctx, 0); err != nil || f.ended {
 		return err
 	}
 	for {
@@ -83,7 +88,7 @@ func (f *follower) run(ctx context.Context, events <-chan *caption.Event, tick <
 			if err := apart(f.to.alive); err != nil {
 				return err
 			}
-			if err := f.catchUp(ctx); err != nil || f.ended {
+			if err := f.catchUp(ctx, fresh); err != nil || f.ended {
 				return err
 			}
 		case e, ok := <-events:
@@ -114,7 +119,7 @@ func (f *follower) event(ctx context.Context, e caption.Event) error {
 	case e.Job.Seq <= f.seq:
 		return nil
 	case e.Job.Seq > f.seq+1: // an event is missing, and with it perhaps a segment
-		return f.catchUp(ctx)
+		return f.catchUp(ctx, 0)
 	}
 	render := f.s.messages.update
 	if e.Segment != nil && f.sent[e.Segment.Index] {
@@ -131,19 +136,20 @@ func (f *follower) event(ctx context.Context, e caption.Event) error {
 	return f.deliver(e.Job, msg)
 }
 
-// catchUp sends the stored state if it is newer than what was sent.
-func (f *follower) catchUp(ctx context.Context) error {
+// catchUp sends the stored state, as it was at most age ago, if it is newer than what was sent.
+func (f *follower) catchUp(ctx context.Context, age time.Duration) error {
+	since := time.Now().Add(-age)
 	var j caption.Job
 	var msg []byte
-	if err := apart(func() (err error) { j, msg, err = f.stored(ctx); return err }); err != nil || msg == nil {
+	if err := apart(func() (err error) { j, msg, err = f.stored(ctx, since); return err }); err != nil || msg == nil {
 		return err
 	}
 	return f.deliver(j, msg)
 }
 
-// stored reads the stored state, and renders the message for it; nil where the client has it already.
-func (f *follower) stored(ctx context.Context) (caption.Job, []byte, error) {
-	j, err := f.s.Jobs.Job(ctx, f.id)
+// stored returns the state that was stored at since or later, and the message for it; nil where the client has it already.
+func (f *follower) stored(ctx context.Context, since time.Time) (caption.Job, []byte, error) {
+	j, err := f.s.reads.job(ctx, f.s.Jobs, f.id, since)
 	if err != nil || j.Seq <= f.seq {
 		return j, nil, err
 	}
@@ -203,6 +209,67 @@ func (f *follower) deliver(j caption.Job, msg []byte) error {
 	}
 	f.seq, f.ended = j.Seq, j.State.Ended()
 	return nil
+}
+
+// jobReads shares reads of a job's state among its subscribers, so that what they ask of the store does not grow with their number.
+type jobReads struct {
+	mu   sync.Mutex
+	last map[string]*jobRead
+}
+
+// jobRead is one read; its result is there when done is closed.
+type jobRead struct {
+	begun time.Time
+	done  chan struct{}
+	job   caption.Job
+	err   error
+}
+
+// readTimeout ends a read that others may wait for, whoever began it.
+const readTimeout = 10 * time.Second
+
+// job returns the state by a read that began at since or later.
+func (r *jobReads) job(ctx context.Context, jobs caption.Jobs, id string, since time.Time) (caption.Job, error) {
+	for {
+		read, mine := r.join(id, since)
+		if mine {
+			// Not ended by the subscriber that happens to be first.
+			rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+			read.job, read.err = jobs.Job(rctx, id)
+			cancel()
+			close(read.done)
+		}
+		select {
+		case <-read.done:
+		case <-ctx.Done():
+			return caption.Job{}, ctx.Err()
+		}
+		if !read.begun.Before(since) {
+			return read.job, read.err
+		}
+	}
+}
+
+// join returns the last read if it began at since or later, or has not ended. Else it begins one, which is the caller's to do.
+func (r *jobReads) join(id string, since time.Time) (read *jobRead, mine bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if read := r.last[id]; read != nil {
+		select {
+		case <-read.done:
+			if read.err == nil && !read.begun.Before(since) {
+				return read, false
+			}
+		default:
+			return read, false
+		}
+	}
+	if r.last == nil || len(r.last) >= maxCached {
+		r.last = make(map[string]*jobRead)
+	}
+	read = &jobRead{begun: time.Now(), done: make(chan struct{})}
+	r.last[id] = read
+	return read, true
 }
 
 // messageCache keeps the last rendered update of each job, because all subscribers of a job want the same one at the same time.

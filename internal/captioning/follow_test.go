@@ -4,14 +4,18 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"k8s-scalers/internal/caption"
@@ -212,4 +216,67 @@ func TestFollowersOutliveTheBroker(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-done)
 	require.Equal(t, ended.Seq, seqs[len(seqs)-1])
+}
+
+// readCounter answers after a second, by the counter of reads that it began.
+type readCounter struct {
+	caption.Jobs
+	begun atomic.Int64
+	err   error
+}
+
+func (c *readCounter) Job(context.Context, string) (caption.Job, error) {
+	n := c.begun.Add(1)
+	time.Sleep(time.Second)
+	return caption.Job{Seq: n}, c.err
+}
+
+// What subscribers ask of the store does not grow with their number, and none is answered with what was read before it asked.
+func TestSubscribersShareReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reads jobReads
+		store := &readCounter{}
+		all := func(since func() time.Time, check func(caption.Job, error)) {
+			var wg sync.WaitGroup
+			for i := range 100 {
+				wg.Go(func() {
+					time.Sleep(time.Duration(i) * time.Millisecond)
+					check(reads.job(t.Context(), store, "job", since()))
+				})
+			}
+			wg.Wait()
+		}
+		all(time.Now, func(j caption.Job, err error) {
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, j.Seq, int64(2))
+		})
+		require.EqualValues(t, 2, store.begun.Load(), "the first, and one for all that came during it")
+
+		all(func() time.Time { return time.Now().Add(-fresh) }, func(j caption.Job, err error) {
+			assert.NoError(t, err)
+			assert.EqualValues(t, 2, j.Seq)
+		})
+		require.EqualValues(t, 2, store.begun.Load(), "fresh enough")
+
+		time.Sleep(resync)
+		store.err = errors.New("the store is away")
+		all(func() time.Time { return time.Now().Add(-fresh) }, func(_ caption.Job, err error) { assert.ErrorIs(t, err, store.err) })
+		require.EqualValues(t, 3, store.begun.Load(), "a failure is shared too")
+
+		store.err = nil
+		_, err := reads.job(t.Context(), store, "job", time.Now().Add(-fresh))
+		require.NoError(t, err, "but not kept")
+
+		// One that stops waiting does not end the read of the others.
+		time.Sleep(resync)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = reads.job(ctx, store, "job", time.Now()) }) // Nobody is there for its answer.
+		synctest.Wait()
+		_, err = reads.job(t.Context(), store, "job", time.Now())
+		require.NoError(t, err)
+		require.EqualValues(t, 5, store.begun.Load())
+		wg.Wait()
+	})
 }
