@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/errgroup"
 
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/media"
@@ -29,6 +30,9 @@ const codeNoAudio = media.NoAudio
 
 // saveFor is how long a result waits for the store to come back before its task is given back. Stores restart in less.
 const saveFor = 20 * time.Second
+
+// storing is how many segments are on their way to the bucket at a time, while the next one is being extracted.
+const storing = 4
 
 // plan is how a video was cut. It is stored beside the segments, so that every task of the job sees the same.
 type plan struct {
@@ -192,13 +196,22 @@ func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) error {
 	if can.MaxDuration > 0 {
 		segment = min(segment, can.MaxDuration*3/4) // a segment can be a third longer than the aim
 	}
-	length, err := media.Extract(ctx, path, info, media.ExtractOptions{
+	stored, sctx := errgroup.WithContext(ctx)
+	stored.SetLimit(storing)
+	length, err := media.Extract(sctx, path, info, media.ExtractOptions{
 		Track: j.Options.AudioTrack, Segment: segment, Whole: can.WholeFile,
 		MaxDuration: caption.MillisOf(w.MaxDuration), TempDir: dir,
 	}, func(s media.Segment) error {
 		p.Segments = append(p.Segments, span{s.Start, s.End})
-		return w.storeAudio(ctx, audioKey(j.ID, s.Index), s)
+		if s.File != "" { // It is there during this call only.
+			return w.storeAudio(sctx, audioKey(j.ID, s.Index), s)
+		}
+		stored.Go(func() error { return w.storeAudio(sctx, audioKey(j.ID, s.Index), s) })
+		return nil
 	})
+	if serr := stored.Wait(); serr != nil {
+		err = serr // It has ended the extraction too.
+	}
 	if err != nil {
 		return storage(err)
 	}
