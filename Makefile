@@ -19,6 +19,8 @@ AUTOSCALERS_TIMEOUT ?= 80m
 # Which proofs, by the names of their tests: PROOFS='^TestHPA$$'.
 PROOFS ?= .
 FUZZTIME ?= 5s
+# Which folders: FUZZDIRS='internal/auth internal/media'.
+FUZZDIRS ?= .
 
 .PHONY: help
 help: ## Show the targets
@@ -94,7 +96,7 @@ test-images: setup-images ## Build the images without a Docker daemon, as root, 
 
 .PHONY: fuzz
 fuzz: setup-test ## Fuzz every parser for a short time each (FUZZTIME=5s)
-	scripts/fuzz.sh $(FUZZTIME)
+	scripts/fuzz.sh $(FUZZTIME) $(FUZZDIRS)
 
 .PHONY: bench
 bench: setup-bench build ## Measure against peers in the same run and write docs/benchmarks.md
