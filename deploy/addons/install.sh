@@ -32,6 +32,12 @@ chart() {
 	run helm upgrade --install "$release" "$chart" --version "$version" "$@" --namespace "$namespace" --create-namespace --values "values/$values.yaml" --wait
 }
 
+# wants ADDON: whether one of the policies needs it.
+wants() {
+	case " $needed " in *" $1 "*) return 0 ;; esac
+	return 1
+}
+
 metrics_server() {
 	set -- --repo https://kubernetes-sigs.github.io/metrics-server
 	# The kubelets of kind sign their certificates themselves.
@@ -50,7 +56,12 @@ adapter() {
 	chart prometheus-adapter monitoring prometheus-adapter prometheus-adapter 5.3.0 --repo https://prometheus-community.github.io/helm-charts
 }
 keda() {
-	chart keda keda keda keda 2.21.0 --repo https://kedacore.github.io/charts
+	set -- --repo https://kedacore.github.io/charts
+	# Where there is no operator of Prometheus, a ServiceMonitor would be refused, and with it the chart.
+	if wants adapter || wants prometheus || kubectl get crd servicemonitors.monitoring.coreos.com >/dev/null 2>&1; then
+		set -- "$@" --set prometheus.operator.serviceMonitor.enabled=true
+	fi
+	chart keda keda keda keda 2.21.0 "$@"
 }
 vpa() {
 	metrics_server
@@ -80,10 +91,6 @@ done
 # shellcheck disable=SC2086
 [ -z "$needed" ] || [ -n "$dry" ] || command -v helm >/dev/null 2>&1 || { echo "install: helm is missing; see https://helm.sh" >&2; exit 1; }
 
-wants() {
-	case " $needed " in *" $1 "*) return 0 ;; esac
-	return 1
-}
 if wants vpa; then vpa; elif wants metrics_server; then metrics_server; fi
 if wants adapter; then adapter; elif wants prometheus; then prometheus; fi
 if wants keda; then keda; fi

@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +78,27 @@ func TestMetricsServerOnKind(t *testing.T) {
 		require.NoError(t, err, out)
 		require.Equal(t, insecure, strings.Contains(out, "--set args[1]=--kubelet-insecure-tls"), out)
 	}
+}
+
+// A ServiceMonitor is refused in a cluster that does not know such a thing.
+func TestKEDAIsWatchedWhereThereIsPrometheus(t *testing.T) {
+	const monitor = "--set prometheus.operator.serviceMonitor.enabled=true"
+	kubectl := func(code int) {
+		bin := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "kubectl"), fmt.Appendf(nil, "#!/bin/sh\nexit %d\n", code), 0o700))
+		t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
+	kubectl(1) // no such definition
+	out, err := install(t, "--dry-run", "KEDA/caption-worker")
+	require.NoError(t, err, out)
+	require.NotContains(t, out, monitor)
+	out, err = install(t, "--dry-run", "KEDA/caption-worker", "monitoring")
+	require.NoError(t, err, out)
+	require.Contains(t, out, monitor)
+	kubectl(0)
+	out, err = install(t, "--dry-run", "KEDA/caption-worker")
+	require.NoError(t, err, out)
+	require.Contains(t, out, monitor)
 }
 
 func TestInstallRefusesWhatIsNoPolicy(t *testing.T) {
