@@ -24,7 +24,6 @@ import (
 // Resources that have rules of their own.
 var (
 	podResource        = schema.GroupResource{Resource: "pods"}
-	nodeResource       = schema.GroupResource{Resource: "nodes"}
 	replicaSetResource = schema.GroupResource{Group: "apps", Resource: "replicasets"}
 	scalerResource     = schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}
 	pdbResource        = schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}

@@ -60,7 +60,7 @@ func (a *API) Budgets() []*policyv1.PodDisruptionBudget {
 		for _, o := range t.list(pdbResource, "") {
 			budget := o.(*policyv1.PodDisruptionBudget).DeepCopy()
 			allowed := budgetAllows(budget, t.list(podResource, budget.Namespace))
-			budget.Status.DisruptionsAllowed = int32(max(allowed, 0)) //nolint:gosec // no more than there are pods
+			budget.Status.DisruptionsAllowed = int32(max(allowed, 0))
 			budgets = append(budgets, budget)
 		}
 		return nil

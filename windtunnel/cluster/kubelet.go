@@ -331,7 +331,7 @@ func firstProbe(p *Pod, started time.Time, answers time.Duration) time.Time {
 	for _, c := range p.Containers {
 		at := started.Add(c.initialDelay)
 		if wait := started.Add(answers).Sub(at); wait > 0 && c.period > 0 {
-			at = at.Add((wait + c.period - 1) / c.period * c.period)
+			at = at.Add(wait + (c.period-wait%c.period)%c.period)
 		}
 		if at.After(ready) {
 			ready = at

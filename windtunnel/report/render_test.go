@@ -58,7 +58,8 @@ func day(policy string, seed uint64) *report.Result {
 			w.CPUUsed[i] = report.Value(load / 30)
 		}
 		w.CPURequested[i] = report.Value(ready * 0.5)
-		backlog := max(0, 500*math.Exp(-math.Pow((x-0.4)*9, 2))-3)
+		away := (x - 0.4) * 9
+		backlog := max(0, 500*math.Exp(-away*away)-3)
 		jobs.Backlog[i] = report.Value(math.Round(backlog))
 		jobs.OldestAge[i] = report.Value(math.Round(backlog * 1.7))
 		jobs.Replicas.Ready[i] = report.Value(min(20, math.Ceil(backlog/20)))

@@ -30,7 +30,7 @@ func (p Problem) String() string {
 }
 
 // Problems are all mistakes of a file, in its order. Together they are an error.
-type Problems []Problem
+type Problems []Problem //nolint:errname // a list to show, in the first place
 
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
@@ -82,12 +82,11 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, field string) {
 		node = node.Alias
 	}
 	d.lines[field] = node.Line
-	if r, ok := into.Addr().Interface().(reader); ok {
+	if r, ok := reflect.TypeAssert[reader](into.Addr()); ok {
 		r.read(d, node, field)
 		return
 	}
-	switch into.Interface().(type) {
-	case time.Duration:
+	if into.Type() == reflect.TypeFor[time.Duration]() {
 		d.duration(node, into, field)
 		return
 	}

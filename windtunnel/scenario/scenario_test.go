@@ -102,6 +102,6 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := scenario.Parse("fuzz.yaml", text)
-		require.True(t, (s == nil) != (err == nil))
+		require.NotEqual(t, s == nil, err == nil)
 	})
 }

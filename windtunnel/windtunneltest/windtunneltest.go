@@ -2,7 +2,7 @@
 package windtunneltest
 
 import (
-	"testing" //nolint:depguard // this package is for tests
+	"testing"
 
 	"k8s-scalers/windtunnel"
 	"k8s-scalers/windtunnel/internal/vtime"

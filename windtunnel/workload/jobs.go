@@ -142,14 +142,14 @@ func (j *Jobs) arrive(at float64) {
 	if more := j.model.SegmentsHigh - j.model.SegmentsLow; more > 0 {
 		segments += j.arrivals.IntN(more + 1)
 	}
-	new := &job{arrived: at, segments: segments, rand: split(j.arrivals)}
-	j.open[new] = struct{}{}
-	j.order = append(j.order, new)
+	arrived := &job{arrived: at, segments: segments, rand: split(j.arrivals)}
+	j.open[arrived] = struct{}{}
+	j.order = append(j.order, arrived)
 	if j.model.Prepare.Mean() > 0 {
-		j.send(new, preparing)
+		j.send(arrived, preparing)
 		return
 	}
-	j.sendSegments(new)
+	j.sendSegments(arrived)
 }
 
 func (j *Jobs) send(of *job, stage stage) {

@@ -108,7 +108,7 @@ func (d *decisions) failed(err error, msg string) {
 // takeErrors lets the errors of controllers come here instead of to the standard error output, and without the default
 // back-off, which remembers real time and would sleep for years in virtual time. The returned function undoes it.
 func (d *decisions) takeErrors() (undo func()) {
-	before := utilruntime.ErrorHandlers                     //nolint:reassign // there is no other way
+	before := utilruntime.ErrorHandlers
 	utilruntime.ErrorHandlers = []utilruntime.ErrorHandler{ //nolint:reassign // there is no other way
 		func(_ context.Context, err error, msg string, _ ...any) { d.failed(err, msg) },
 	}

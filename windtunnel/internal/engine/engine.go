@@ -76,7 +76,7 @@ func Run(in Input) (*report.Result, error) {
 	time.Sleep(weekend)
 	r := &run{Input: in, start: time.Now(), byPod: map[*cluster.Pod]*load{}}
 	r.newResult()
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // this is no test
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.deciding = newDecisions(r.start.Add(tick))
 	ctx = klog.NewContext(ctx, r.deciding.logger())

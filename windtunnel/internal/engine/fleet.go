@@ -60,7 +60,7 @@ func newFleet(ctx context.Context, r *run, w *world) (*fleet, error) {
 		g := &nodeGroup{spec: spec, instance: instance, target: spec.Count}
 		f.groups = append(f.groups, g)
 		for range spec.Count {
-			if _, err := f.machines.launch(f.next(g), true, time.Now()); err != nil {
+			if err := f.machines.launch(f.next(g), true, time.Now()); err != nil {
 				return nil, err
 			}
 		}
@@ -166,7 +166,7 @@ func (f *fleet) step(now time.Time) error {
 	for _, g := range f.groups {
 		staying, _ := f.members(g)
 		for range g.target - len(staying) {
-			if _, err := f.machines.launch(f.next(g), false, now); err != nil {
+			if err := f.machines.launch(f.next(g), false, now); err != nil {
 				return err
 			}
 		}

@@ -223,7 +223,7 @@ func (s *groupScaler) Resize(name string, delta int) error {
 	}
 	g.target += delta
 	for range delta {
-		if _, err := s.f.machines.launch(s.f.next(g), false, time.Now()); err != nil {
+		if err := s.f.machines.launch(s.f.next(g), false, time.Now()); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (r *run) operate(w *world) error {
 					"spec", "triggers", i, "metadata", "queueName")
 			}
 		}
-		problem := (*keda.Problem)(nil)
+		problem := (*keda.SpecError)(nil)
 		switch err := r.keda.Add(scaledObject, r.start.Add(tick)); {
 		case errors.As(err, &problem):
 			r.result.NotModelled = append(r.result.NotModelled, report.Note{

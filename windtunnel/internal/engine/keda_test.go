@@ -38,7 +38,7 @@ func byScaler(r *report.Result, scaler, object string) []report.Decision {
 func noJobLost(t *testing.T, w report.Workload) {
 	t.Helper()
 	require.Positive(t, float64(w.Counts.Arrived))
-	require.Equal(t, w.Counts.Arrived, w.Counts.Served)
+	require.InDelta(t, float64(w.Counts.Arrived), float64(w.Counts.Served), 0)
 	require.Zero(t, w.Counts.Failed)
 	require.Zero(t, w.Counts.Unfinished)
 }
@@ -110,7 +110,7 @@ func TestABlindKEDAKeepsTheWorkers(t *testing.T) {
 	noJobLost(t, w)
 	before := w.Replicas.Current[24]
 	require.Greater(t, float64(before), 2.0)
-	require.Equal(t, before, w.Replicas.Current[59], "currentReplicasIfHigher holds what there is")
+	require.InDelta(t, float64(before), float64(w.Replicas.Current[59]), 0, "currentReplicasIfHigher holds what there is")
 	require.Zero(t, w.Replicas.Current[79], "and when it sees again, it scales to none")
 }
 

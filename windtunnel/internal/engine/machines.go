@@ -104,7 +104,7 @@ func (s machineSpec) newNode() *corev1.Node {
 }
 
 // launch starts a machine that takes its time to boot, or that is there already.
-func (m *machines) launch(spec machineSpec, booted bool, now time.Time) (*machine, error) {
+func (m *machines) launch(spec machineSpec, booted bool, now time.Time) error {
 	started := &machine{spec: spec, node: spec.newNode(), bill: m.billFor(spec), registers: now}
 	started.bill.count++
 	if spec.capacity == report.Spot {
@@ -115,11 +115,11 @@ func (m *machines) launch(spec machineSpec, booted bool, now time.Time) (*machin
 	}
 	m.all = append(m.all, started)
 	if booted {
-		return started, m.register(started, now)
+		return m.register(started, now)
 	}
 	started.registers = now.Add(spec.boot(m.boots))
 	m.added++
-	return started, nil
+	return nil
 }
 
 func (m *machines) register(started *machine, now time.Time) error {

@@ -123,8 +123,7 @@ func (p *nodePools) Price(instance cloud.Type, capacity string) float64 {
 
 // Launch implements karpenter.Cloud.
 func (p *nodePools) Launch(m karpenter.Machine) error {
-	_, err := p.f.machines.launch(specOf(m), false, time.Now())
-	return err
+	return p.f.machines.launch(specOf(m), false, time.Now())
 }
 
 func specOf(m karpenter.Machine) machineSpec {

@@ -3,6 +3,7 @@ package cas
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -100,7 +101,7 @@ func (a *Autoscaler) scaleDown(state *view, busy []string, deleting map[string]i
 	var leaving []string
 	if !cooling {
 		empty, drain := a.crop(a.planner.due(state, a.spare(state), deleting, now))
-		going := append(empty, drain...)
+		going := slices.Concat(empty, drain)
 		a.start(state, going, now, report)
 		if len(going) > 0 {
 			a.lastDelete = now

@@ -59,7 +59,7 @@ func newScheduler() (*scheduler, error) {
 	// A context that has ended already, so that the framework does not flush metrics every second for as long as it lives.
 	ended, cancel := context.WithCancel(klog.NewContext(context.Background(), klog.Background().V(10)))
 	cancel()
-	client := fake.NewSimpleClientset() //nolint:staticcheck // its successor takes far longer to make, and nothing is read from it
+	client := fake.NewSimpleClientset() // Its successor takes far longer to make, and nothing is read from it.
 	s.framework, err = runtime.NewFramework(ended, plugins.NewInTreeRegistry(), profile,
 		runtime.WithInformerFactory(informers.NewSharedInformerFactory(client, 0)),
 		runtime.WithSnapshotSharedLister(s), runtime.WithParallelism(1))

@@ -2,6 +2,7 @@ package cas_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -330,9 +331,7 @@ func (g group) node(name string, created time.Time, ready bool) *corev1.Node {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(created), Labels: map[string]string{
 		corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64", corev1.LabelHostname: name,
 	}}}
-	for label, value := range g.Labels {
-		node.Labels[label] = value
-	}
+	maps.Copy(node.Labels, g.Labels)
 	list := func(cpu, memory int64) corev1.ResourceList {
 		pods := g.MaxPods
 		if pods == 0 {

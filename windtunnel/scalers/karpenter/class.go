@@ -15,10 +15,10 @@ import (
 // NodeClass is the part of an EC2NodeClass that the model knows. It is always ready.
 type NodeClass struct {
 	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 	// Disk is the size of the volume of a node, in bytes.
 	Disk   float64         `json:"-"`
-	Status NodeClassStatus `json:"status,omitempty"`
+	Status NodeClassStatus `json:"status,omitzero"`
 }
 
 // NodeClassStatus holds the conditions.
@@ -29,7 +29,7 @@ type NodeClassStatus struct {
 // NodeClassList is several of them.
 type NodeClassList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
+	metav1.ListMeta `json:"metadata,omitzero"`
 	Items           []NodeClass `json:"items"`
 }
 
@@ -49,7 +49,7 @@ func (n *NodeClass) StatusConditions(options ...status.ForOption) status.Conditi
 // DeepCopyObject implements runtime.Object.
 func (n *NodeClass) DeepCopyObject() runtime.Object {
 	out := &NodeClass{TypeMeta: n.TypeMeta, Disk: n.Disk}
-	n.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	n.DeepCopyInto(&out.ObjectMeta)
 	for _, c := range n.Status.Conditions {
 		out.Status.Conditions = append(out.Status.Conditions, *c.DeepCopy())
 	}
@@ -58,7 +58,7 @@ func (n *NodeClass) DeepCopyObject() runtime.Object {
 
 // DeepCopyObject implements runtime.Object.
 func (l *NodeClassList) DeepCopyObject() runtime.Object {
-	out := &NodeClassList{TypeMeta: l.TypeMeta, ListMeta: *l.ListMeta.DeepCopy()}
+	out := &NodeClassList{TypeMeta: l.TypeMeta, ListMeta: *l.DeepCopy()}
 	for i := range l.Items {
 		out.Items = append(out.Items, *l.Items[i].DeepCopyObject().(*NodeClass))
 	}
@@ -83,7 +83,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 	addClass(scheme)
 	registered.Do(func() {
 		addClass(clientscheme.Scheme)
-		karpv1.WellKnownLabels = karpv1.WellKnownLabels.Union(sets.New(awsLabels()...)) //nolint:reassign // there is no other way
+		karpv1.WellKnownLabels = karpv1.WellKnownLabels.Union(sets.New(awsLabels()...))
 		karpv1.RestrictedLabelDomains.Insert("karpenter.k8s.aws")
 	})
 	return nil

@@ -25,7 +25,7 @@ func (s sink) WithValues(more ...any) logr.LogSink {
 
 func (s sink) Error(err error, message string, _ ...any) { s.config.Failed(err, "karpenter: "+message) }
 
-// command is how a disruption writes itself: reason/ID: decision: nodepools=[…]: [nodes] -> [1 replacement] (savings: $0.10)
+// command is how a disruption writes itself, such as reason/ID: decision: nodepools=[…]: [nodes] -> [1 replacement] (savings: $0.10).
 var command = regexp.MustCompile(`^(\w+)/[^:]+: \w+: nodepools=\[[^\]]*\]: \[([^\]]*)\](?: -> \[([^\]]*)\])? \(savings: (\$[^)]*)\)`)
 
 func (s sink) Info(_ int, message string, more ...any) {

@@ -3,6 +3,7 @@ package karpenter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,9 +217,7 @@ func (p *provider) Create(ctx context.Context, claim *karpv1.NodeClaim) (*karpv1
 
 func machineLabels(m Machine, more map[string]string, requirements scheduling.Requirements) map[string]string {
 	result := labelsOf(m.Type)
-	for key, value := range more {
-		result[key] = value
-	}
+	maps.Copy(result, more)
 	for key, r := range requirements {
 		if r.Operator() == corev1.NodeSelectorOpIn && r.Len() == 1 {
 			result[key] = r.Values()[0]

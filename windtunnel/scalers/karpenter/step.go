@@ -166,7 +166,7 @@ func (k *Karpenter) onClaim(key types.NamespacedName, run func(context.Context, 
 	return func() (reconcile.Result, error) {
 		claim := &karpv1.NodeClaim{}
 		if k.client.Get(k.ctx, key, claim) != nil {
-			return reconcile.Result{}, nil // It is gone meanwhile.
+			return reconcile.Result{}, nil //nolint:nilerr // it is gone meanwhile
 		}
 		return run(k.ctx, claim)
 	}
@@ -183,7 +183,7 @@ func (k *Karpenter) stepTerminations(changed []types.NamespacedName, now time.Ti
 		k.call("node.termination", key.Name, slices.Contains(changed, key), now, func() (reconcile.Result, error) {
 			node := &corev1.Node{}
 			if k.client.Get(k.ctx, key, node) != nil {
-				return reconcile.Result{}, nil
+				return reconcile.Result{}, nil //nolint:nilerr // it is gone meanwhile
 			}
 			return k.termination.Reconcile(k.ctx, node)
 		})

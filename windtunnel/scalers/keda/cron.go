@@ -26,20 +26,20 @@ func newCron(metadata map[string]string) (*schedule, error) {
 	}{{"start", &s.start}, {"end", &s.end}} {
 		var err error
 		if *field.into, err = parser.Parse(metadata[field.name]); err != nil {
-			return nil, &Problem{[]any{"metadata", field.name}, fmt.Sprintf("expected a time in cron's form: %v", err)}
+			return nil, &SpecError{[]any{"metadata", field.name}, fmt.Sprintf("expected a time in cron's form: %v", err)}
 		}
 	}
 	if metadata["start"] == metadata["end"] {
-		return nil, &Problem{[]any{"metadata", "end"}, "expected another time than start"}
+		return nil, &SpecError{[]any{"metadata", "end"}, "expected another time than start"}
 	}
 	zone := metadata["timezone"]
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "" {
-		return nil, &Problem{[]any{"metadata", "timezone"}, fmt.Sprintf("expected a time zone such as Europe/Berlin, found %q", zone)}
+		return nil, &SpecError{[]any{"metadata", "timezone"}, fmt.Sprintf("expected a time zone such as Europe/Berlin, found %q", zone)}
 	}
 	replicas, err := strconv.ParseInt(metadata["desiredReplicas"], 10, 64)
 	if err != nil || replicas == 0 {
-		return nil, &Problem{[]any{"metadata", "desiredReplicas"}, fmt.Sprintf("expected a whole number above 0, found %q", metadata["desiredReplicas"])}
+		return nil, &SpecError{[]any{"metadata", "desiredReplicas"}, fmt.Sprintf("expected a whole number above 0, found %q", metadata["desiredReplicas"])}
 	}
 	s.location, s.replicas = location, float64(replicas)
 	short := strings.NewReplacer(" ", "", "*", "x", "/", "Sl", "?", "Qm", ",", "Cm")

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func n(v int32) *int32 { return &v }
+func n(v int32) *int32 { return new(v) }
 
 // TestDecisions holds the steps that KEDA takes itself to its rules, one a row.
 func TestDecisions(t *testing.T) {

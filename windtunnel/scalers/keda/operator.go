@@ -59,7 +59,7 @@ func New(api *cluster.API, broker Broker, scaled func(namespace, name string, fr
 	return &Operator{api: api, broker: broker, scaled: scaled}
 }
 
-// Add takes a ScaledObject in and creates its HorizontalPodAutoscaler. Its first poll is due at once. The error is a *Problem where the
+// Add takes a ScaledObject in and creates its HorizontalPodAutoscaler. Its first poll is due at once. The error is a *SpecError where the
 // ScaledObject is wrong or asks for what is not modelled.
 func (o *Operator) Add(s *ScaledObject, now time.Time) error {
 	if err := s.check(); err != nil {
@@ -70,8 +70,8 @@ func (o *Operator) Add(s *ScaledObject, now time.Time) error {
 	}
 	for i, t := range s.Spec.Triggers {
 		made, err := newTrigger(s.Name, i, t, o.broker)
-		if p := (*Problem)(nil); errors.As(err, &p) {
-			return &Problem{append([]any{"spec", "triggers", i}, p.Path...), p.Text}
+		if p := (*SpecError)(nil); errors.As(err, &p) {
+			return &SpecError{append([]any{"spec", "triggers", i}, p.Path...), p.Text}
 		}
 		if err != nil {
 			return err

@@ -227,7 +227,7 @@ func TestMistakesOfScaledObjects(t *testing.T) {
 				Type: "rabbitmq", Metadata: map[string]string{"queueName": "jobs", "protocol": "http", "mode": queueLength, "value": "2"},
 			}}}}
 			c.change(s)
-			problem := (*Problem)(nil)
+			problem := (*SpecError)(nil)
 			require.ErrorAs(t, New(cluster.New(scheme).API, &broker{}, nil).Add(s, began), &problem)
 			require.Equal(t, c.field, problem.Path[len(problem.Path)-1])
 		})

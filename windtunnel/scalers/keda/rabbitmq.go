@@ -55,10 +55,10 @@ type rabbitMQ struct {
 func newRabbitMQ(metadata map[string]string, broker Broker) (*rabbitMQ, error) {
 	r := &rabbitMQ{broker: broker, queue: metadata["queueName"], mode: metadata["mode"]}
 	if r.queue == "" {
-		return nil, &Problem{[]any{"metadata", "queueName"}, "expected the name of a queue"}
+		return nil, &SpecError{[]any{"metadata", "queueName"}, "expected the name of a queue"}
 	}
 	if metadata["useRegex"] == "true" {
-		return nil, &Problem{[]any{"metadata", "useRegex"}, "queues by regular expression are not modelled"}
+		return nil, &SpecError{[]any{"metadata", "useRegex"}, "queues by regular expression are not modelled"}
 	}
 	var err error
 	if r.protocol, err = protocolOf(metadata); err != nil {
@@ -79,15 +79,15 @@ func newRabbitMQ(metadata map[string]string, broker Broker) (*rabbitMQ, error) {
 	}
 	if text := metadata["excludeUnacknowledged"]; text != "" {
 		if r.readyOnly, err = strconv.ParseBool(text); err != nil {
-			return nil, &Problem{[]any{"metadata", "excludeUnacknowledged"}, fmt.Sprintf("expected true or false, found %q", text)}
+			return nil, &SpecError{[]any{"metadata", "excludeUnacknowledged"}, fmt.Sprintf("expected true or false, found %q", text)}
 		}
 	}
 	if r.protocol == AMQP {
 		if r.readyOnly {
-			return nil, &Problem{[]any{"metadata", "excludeUnacknowledged"}, "expected protocol: http; AMQP counts ready messages only, anyway"}
+			return nil, &SpecError{[]any{"metadata", "excludeUnacknowledged"}, "expected protocol: http; AMQP counts ready messages only, anyway"}
 		}
 		if r.mode != queueLength {
-			return nil, &Problem{[]any{"metadata", "mode"}, "expected protocol: http for the mode " + r.mode}
+			return nil, &SpecError{[]any{"metadata", "mode"}, "expected protocol: http for the mode " + r.mode}
 		}
 		r.readyOnly = true
 	}
@@ -101,19 +101,19 @@ func (r *rabbitMQ) choose(deprecated float64) error {
 	}
 	switch {
 	case deprecated != 0 && (r.mode != "" || r.value != 0):
-		return &Problem{[]any{"metadata", "queueLength"}, "expected mode and value in its place, found both"}
+		return &SpecError{[]any{"metadata", "queueLength"}, "expected mode and value in its place, found both"}
 	case deprecated != 0:
 		r.mode, r.value = queueLength, deprecated
 	case r.mode == "" && r.value == 0:
 		r.mode, r.value = queueLength, defaultQueueLength
 	case r.mode == "":
-		return &Problem{[]any{"metadata", "mode"}, "expected a mode beside the value"}
+		return &SpecError{[]any{"metadata", "mode"}, "expected a mode beside the value"}
 	case r.value == 0:
-		return &Problem{[]any{"metadata", "value"}, "expected a value beside the mode"}
+		return &SpecError{[]any{"metadata", "value"}, "expected a value beside the mode"}
 	}
 	modes := []string{queueLength, messageRate, deliverGetRate, publishedToRead, consumptionTime}
 	if !slices.Contains(modes, r.mode) {
-		return &Problem{[]any{"metadata", "mode"}, fmt.Sprintf("expected one of %s, found %q", strings.Join(modes, ", "), r.mode)}
+		return &SpecError{[]any{"metadata", "mode"}, fmt.Sprintf("expected one of %s, found %q", strings.Join(modes, ", "), r.mode)}
 	}
 	return nil
 }
@@ -134,9 +134,9 @@ func protocolOf(metadata map[string]string) (Protocol, error) {
 				return AMQP, nil
 			}
 		}
-		return "", &Problem{[]any{"metadata", "protocol"}, "expected http or amqp; the address, which would tell, is not in the manifests"}
+		return "", &SpecError{[]any{"metadata", "protocol"}, "expected http or amqp; the address, which would tell, is not in the manifests"}
 	default:
-		return "", &Problem{[]any{"metadata", "protocol"}, fmt.Sprintf("expected http or amqp, found %q", text)}
+		return "", &SpecError{[]any{"metadata", "protocol"}, fmt.Sprintf("expected http or amqp, found %q", text)}
 	}
 }
 

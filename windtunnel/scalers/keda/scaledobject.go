@@ -120,46 +120,46 @@ func (s *Spec) pollsMatter() bool {
 func (s *ScaledObject) check() error {
 	for name := range s.Annotations {
 		if strings.HasPrefix(name, annotationPrefix) {
-			return &Problem{[]any{"metadata", "annotations", name}, "pausing and forcing by annotation are not modelled"}
+			return &SpecError{[]any{"metadata", "annotations", name}, "pausing and forcing by annotation are not modelled"}
 		}
 	}
 	spec := &s.Spec
 	if a := spec.Advanced; a != nil && len(a.ScalingModifiers) > 0 {
-		return &Problem{[]any{"spec", "advanced", "scalingModifiers"}, "scaling modifiers are not modelled"}
+		return &SpecError{[]any{"spec", "advanced", "scalingModifiers"}, "scaling modifiers are not modelled"}
 	}
 	if kind := spec.ScaleTargetRef.Kind; kind != "" && kind != "Deployment" {
-		return &Problem{[]any{"spec", "scaleTargetRef", "kind"}, "only Deployments are modelled"}
+		return &SpecError{[]any{"spec", "scaleTargetRef", "kind"}, "only Deployments are modelled"}
 	}
 	lower := int32(0)
 	if spec.MinReplicaCount != nil {
 		lower = max(1, spec.Min())
 	}
 	if lower > spec.Max() {
-		return &Problem{[]any{"spec", "minReplicaCount"}, fmt.Sprintf("minReplicaCount %d is above maxReplicaCount %d", spec.Min(), spec.Max())}
+		return &SpecError{[]any{"spec", "minReplicaCount"}, fmt.Sprintf("minReplicaCount %d is above maxReplicaCount %d", spec.Min(), spec.Max())}
 	}
 	if idle := spec.IdleReplicaCount; idle != nil && *idle >= lower {
-		return &Problem{[]any{"spec", "idleReplicaCount"}, fmt.Sprintf("idleReplicaCount %d must be below minReplicaCount", *idle)}
+		return &SpecError{[]any{"spec", "idleReplicaCount"}, fmt.Sprintf("idleReplicaCount %d must be below minReplicaCount", *idle)}
 	}
 	if f := spec.Fallback; f != nil {
 		switch f.Behavior {
 		case "", Static, CurrentReplicas, CurrentReplicasIfHigher, CurrentReplicasIfLower:
 		default:
-			return &Problem{[]any{"spec", "fallback", "behavior"}, fmt.Sprintf("the behavior %q is not modelled", f.Behavior)}
+			return &SpecError{[]any{"spec", "fallback", "behavior"}, fmt.Sprintf("the behavior %q is not modelled", f.Behavior)}
 		}
 	}
 	if len(spec.Triggers) == 0 {
-		return &Problem{[]any{"spec", "triggers"}, "expected at least one trigger"}
+		return &SpecError{[]any{"spec", "triggers"}, "expected at least one trigger"}
 	}
 	return nil
 }
 
-// Problem is why a ScaledObject cannot be acted on. Path leads to the field.
-type Problem struct {
+// SpecError is why a ScaledObject cannot be acted on. Path leads to the field.
+type SpecError struct {
 	Path []any
 	Text string
 }
 
-func (p *Problem) Error() string { return p.Text }
+func (e *SpecError) Error() string { return e.Text }
 
 func seconds(v *int32, normal int32) time.Duration {
 	return time.Duration(value(v, normal)) * time.Second

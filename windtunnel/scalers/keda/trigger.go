@@ -43,7 +43,7 @@ func newTrigger(owner string, index int, t Trigger, broker Broker) (*trigger, er
 		spec, err := resourceMetric(t)
 		return &trigger{spec: spec}, err
 	default:
-		return nil, &Problem{[]any{"type"}, fmt.Sprintf("triggers of the type %q are not modelled", t.Type)}
+		return nil, &SpecError{[]any{"type"}, fmt.Sprintf("triggers of the type %q are not modelled", t.Type)}
 	}
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func newTrigger(owner string, index int, t Trigger, broker Broker) (*trigger, er
 	case autoscalingv2.ValueMetricType:
 		target.Type, target.Value = t.MetricType, quantity(each)
 	default:
-		return nil, &Problem{[]any{"metricType"}, fmt.Sprintf("expected AverageValue or Value, found %q", t.MetricType)}
+		return nil, &SpecError{[]any{"metricType"}, fmt.Sprintf("expected AverageValue or Value, found %q", t.MetricType)}
 	}
 	return &trigger{source: from, cached: t.UseCachedMetrics, spec: autoscalingv2.MetricSpec{
 		Type: autoscalingv2.ExternalMetricSourceType,
@@ -78,18 +78,18 @@ func resourceMetric(t Trigger) (autoscalingv2.MetricSpec, error) {
 	case autoscalingv2.UtilizationMetricType:
 		percent, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
-			return autoscalingv2.MetricSpec{}, &Problem{[]any{"metadata", "value"}, fmt.Sprintf("expected a percentage, found %q", text)}
+			return autoscalingv2.MetricSpec{}, &SpecError{[]any{"metadata", "value"}, fmt.Sprintf("expected a percentage, found %q", text)}
 		}
 		utilization := int32(percent)
 		target.AverageUtilization = &utilization
 	case autoscalingv2.AverageValueMetricType:
 		amount, err := resource.ParseQuantity(text)
 		if err != nil {
-			return autoscalingv2.MetricSpec{}, &Problem{[]any{"metadata", "value"}, fmt.Sprintf("expected a quantity, found %q", text)}
+			return autoscalingv2.MetricSpec{}, &SpecError{[]any{"metadata", "value"}, fmt.Sprintf("expected a quantity, found %q", text)}
 		}
 		target.AverageValue = &amount
 	default:
-		return autoscalingv2.MetricSpec{}, &Problem{[]any{"metricType"}, fmt.Sprintf("expected Utilization or AverageValue, found %q", t.MetricType)}
+		return autoscalingv2.MetricSpec{}, &SpecError{[]any{"metricType"}, fmt.Sprintf("expected Utilization or AverageValue, found %q", t.MetricType)}
 	}
 	name := corev1.ResourceName(t.Type)
 	if container := t.Metadata["containerName"]; container != "" {
@@ -126,7 +126,7 @@ func number(metadata map[string]string, name string) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return 0, &Problem{[]any{"metadata", name}, fmt.Sprintf("expected a number, found %q", text)}
+		return 0, &SpecError{[]any{"metadata", name}, fmt.Sprintf("expected a number, found %q", text)}
 	}
 	return v, nil
 }

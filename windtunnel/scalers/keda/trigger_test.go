@@ -138,7 +138,7 @@ func TestMistakesOfTriggers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newTrigger("worker", 0, c.trigger, nil)
-			problem := (*Problem)(nil)
+			problem := (*SpecError)(nil)
 			require.ErrorAs(t, err, &problem)
 			require.Equal(t, c.path, problem.Path)
 			require.Contains(t, problem.Text, c.text)
