@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
 
@@ -51,6 +52,23 @@ func policies(t *testing.T, below string) []string {
 		}
 	}
 	return folders
+}
+
+// provePolicies proves all folders below one, each of which has one object, in a namespace of its own and all at the same time.
+func provePolicies(t *testing.T, below string, want int, prove func(t *testing.T, object *unstructured.Unstructured, namespace string)) {
+	t.Helper()
+	folders := policies(t, below)
+	require.Len(t, folders, want)
+	t.Run("policies", func(t *testing.T) {
+		for _, folder := range folders {
+			t.Run(strings.ReplaceAll(folder, "/", "_"), func(t *testing.T) {
+				t.Parallel()
+				objects := manifests(t, folder)
+				require.Len(t, objects, 1)
+				prove(t, objects[0], namespaceOf(folder))
+			})
+		}
+	})
 }
 
 // namespaceOf gives each folder a namespace of its own.

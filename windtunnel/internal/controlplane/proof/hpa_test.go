@@ -4,7 +4,6 @@ package proof_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"k8s-scalers/windtunnel/internal/controlplane"
-	"k8s-scalers/windtunnel/internal/controlplane/metricsapi"
 )
 
 // timescale is how much faster than in the manifests time runs in the windows and periods of HPAs here; none gets shorter than
@@ -42,24 +40,13 @@ func TestHPA(t *testing.T) {
 	c.startKwok(t)
 	c.addNodes(t, 3)
 	load := newLoad()
-	stop, err := metricsapi.Start(t.Context(), c.ControlPlane, load)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stop()) })
-
-	folders := policies(t, "HPA")
-	require.Len(t, folders, 24, "4 services, each on CPU, memory, both, requests per second, an object, something external")
-	t.Run("policies", func(t *testing.T) {
-		for _, folder := range folders {
-			t.Run(strings.ReplaceAll(folder, "/", "_"), func(t *testing.T) {
-				t.Parallel()
-				objects := manifests(t, folder)
-				require.Len(t, objects, 1)
-				hpa := &autoscalingv2.HorizontalPodAutoscaler{}
-				require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(objects[0].Object, hpa, true))
-				p := policy{cluster: c, load: load, hpa: hpa, namespace: namespaceOf(folder)}
-				p.prove(t)
-			})
-		}
+	c.serveMetrics(t, load)
+	// 4 services, each on CPU, memory, both, requests per second, an object, something external.
+	provePolicies(t, "HPA", 24, func(t *testing.T, object *unstructured.Unstructured, namespace string) {
+		hpa := &autoscalingv2.HorizontalPodAutoscaler{}
+		require.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.Object, hpa, true))
+		p := policy{cluster: c, load: load, hpa: hpa, namespace: namespace}
+		p.prove(t)
 	})
 }
 

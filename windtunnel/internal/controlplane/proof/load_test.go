@@ -10,6 +10,8 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"k8s-scalers/windtunnel/internal/controlplane/metricsapi"
 )
 
 // load is a [metricsapi.Source]: a total a metric and namespace, which the pods share.
@@ -23,6 +25,14 @@ type load struct {
 type figure struct{ namespace, metric string }
 
 func newLoad() *load { return &load{totals: map[figure]float64{}, asked: map[string]int{}} }
+
+// serveMetrics lets the controllers read a load where they would read metrics-server's and prometheus-adapter's figures.
+func (c cluster) serveMetrics(t *testing.T, source metricsapi.Source) {
+	t.Helper()
+	stop, err := metricsapi.Start(t.Context(), c.ControlPlane, source)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stop()) })
+}
 
 // put sets the total of a metric.
 func (l *load) put(namespace, metric string, total float64) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"k8s-scalers/windtunnel/internal/controlplane"
-	"k8s-scalers/windtunnel/internal/controlplane/metricsapi"
 	"k8s-scalers/windtunnel/internal/process"
 	"k8s-scalers/windtunnel/internal/programs"
 )
@@ -32,23 +30,12 @@ func TestVPA(t *testing.T) {
 	c.startKwok(t, "pod-resize.yaml")
 	c.addNodes(t, 3)
 	load := newLoad()
-	stop, err := metricsapi.Start(t.Context(), c.ControlPlane, eachPod{load})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stop()) })
+	c.serveMetrics(t, eachPod{load})
 	c.startVPA(t)
-
-	folders := policies(t, "VPA")
-	require.Len(t, folders, 30, "5 services, each with 6 policies")
-	t.Run("policies", func(t *testing.T) {
-		for _, folder := range folders {
-			t.Run(strings.ReplaceAll(folder, "/", "_"), func(t *testing.T) {
-				t.Parallel()
-				objects := manifests(t, folder)
-				require.Len(t, objects, 1)
-				v := vertical{cluster: c, load: load, vpa: objects[0], namespace: namespaceOf(folder)}
-				v.prove(t)
-			})
-		}
+	// 5 services, each with 6 policies.
+	provePolicies(t, "VPA", 30, func(t *testing.T, object *unstructured.Unstructured, namespace string) {
+		v := vertical{cluster: c, load: load, vpa: object, namespace: namespace}
+		v.prove(t)
 	})
 }
 
