@@ -21,6 +21,9 @@ modules() { go mod verify >/dev/null && go mod tidy -diff; }
 # The stand-in for MongoDB is a module of its own.
 standin() { (cd internal/testservers/ferretdb && go vet . && go mod tidy -diff); }
 
+# The wind tunnel is one, too, with proofs behind a tag.
+windtunnel() { (cd windtunnel && "$linter" run --build-tags autoscalers ./... && go mod tidy -diff); }
+
 reference() {
 	go run ./cmd/captions config-reference | cmp - docs/configuration.md ||
 		{ echo "docs/configuration.md is not what the code says; run: make generate"; return 1; }
@@ -30,6 +33,7 @@ linter=$(scripts/golangci-lint.sh)
 check gofmt formatting
 check vet go vet ./...
 check golangci-lint "$linter" run ./...
+check golangci-lint-windtunnel windtunnel
 check modules modules
 check ferretdb standin
 check shellcheck shellcheck -x scripts/*.sh .ci/run deploy/addons/install.sh
