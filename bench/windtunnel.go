@@ -6,22 +6,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// tunnelled is what the wind tunnel is given: the six services, four of them under a HorizontalPodAutoscaler, the workers under KEDA, and
-// what VPA would recommend for all.
+// tunnelled is what the wind tunnel is given: the six services, four of them under a HorizontalPodAutoscaler, the workers under KEDA,
+// what VPA would recommend for all, and nodes of Karpenter.
 var tunnelled = []string{
-	"overlays/eks", "KEDA/caption-worker",
+	"overlays/eks", "KEDA/caption-worker", "Karpenter",
 	"HPA/gateway-service/resource-metric/cpu", "HPA/auth-service/resource-metric/cpu", "HPA/upload-service/resource-metric/cpu",
 	"HPA/caption-service/resource-metric/cpu",
 	"VPA/gateway-service/just_recommend", "VPA/auth-service/just_recommend", "VPA/upload-service/just_recommend",
 	"VPA/caption-service/just_recommend", "VPA/caption-worker/just_recommend",
 }
 
-// measureWindtunnel builds the wind tunnel and lets it run a day and a week of the scenario quiet-day. What is measured is the whole
-// process, from its start to its JSON.
+// measureWindtunnel builds the wind tunnel and lets it run a day and a week of the scenario quiet-day, and a day of a large cluster. What
+// is measured is the whole process, from its start to its JSON.
 func measureWindtunnel(ctx context.Context, l *lab) ([]row, error) {
 	program := filepath.Join(l.dir, "windtunnel")
 	build := command(ctx, "go", "build", "-o", program, "./cmd/windtunnel")
@@ -47,33 +48,99 @@ func measureWindtunnel(ctx context.Context, l *lab) ([]row, error) {
 	var dayTimes, weekTimes []time.Duration
 	var most int64
 	for range l.rounds() {
-		took, memory, err := tunnel(ctx, program, day)
+		took, memory, err := tunnel(ctx, program, day, "quiet-day", platform()...)
 		if err != nil {
 			return nil, err
 		}
 		dayTimes, most = append(dayTimes, took), max(most, memory)
-		if took, _, err = tunnel(ctx, program, week); err != nil {
+		if took, _, err = tunnel(ctx, program, week, "quiet-day", platform()...); err != nil {
 			return nil, err
 		}
 		weekTimes = append(weekTimes, took)
 		l.logf("a day: %s, %s; a week: %s", seconds(dayTimes[len(dayTimes)-1]), megabytes(memory), seconds(took))
 	}
+	large, err := writeLargeCluster(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	largeTook, largeMost, err := tunnel(ctx, program, day, large)
+	if err != nil {
+		return nil, err
+	}
+	l.logf("a large cluster: %s, %s", seconds(largeTook), megabytes(largeMost))
 	took, growth := median(dayTimes), median(weekTimes).Seconds()/7/median(dayTimes).Seconds()
-	name := fmt.Sprintf("%s of the platform in the wind tunnel (4 HPAs, workers under KEDA, VPA)", span(day))
+	name := fmt.Sprintf("%s of the platform in the wind tunnel (4 HPAs, workers under KEDA, VPA, Karpenter)", span(day))
 	return []row{
 		{name, "–", "≤ 10 s", seconds(took), verdictOf(took <= 10*time.Second)},
 		{name + ": memory", "–", "≤ 1 GB", megabytes(most), verdictOf(most <= 1e9)},
 		{"the same for seven times as long", "seven times " + seconds(took), "linear within 20 %", fmt.Sprintf("%.2f times", growth), verdictOf(growth > 0.8 && growth < 1.2)},
+		{span(day) + " of 300 nodes and up to 3,000 pods in the wind tunnel", "–", "≤ 10 min", seconds(largeTook), verdictOf(largeTook <= 10*time.Minute)},
+		{span(day) + " of 300 nodes and up to 3,000 pods in the wind tunnel: memory", "–", "≤ 8 GB", megabytes(largeMost), verdictOf(largeMost <= 8e9)},
 		{what + "; its size", "–", "reported", seconds(built) + "; " + megabytes(info.Size()), noGoal},
 	}, nil
 }
 
-// tunnel runs the platform for a time, and returns how long that took and the peak of the process's memory.
-func tunnel(ctx context.Context, program string, duration time.Duration) (took time.Duration, peak int64, err error) {
-	args := []string{"run", "quiet-day", "--json", "--duration", duration.String()}
+// platform names the manifests of the platform.
+func platform() []string {
+	var args []string
 	for _, folder := range tunnelled {
 		args = append(args, "--manifests", filepath.Join("deploy", folder))
 	}
+	return args
+}
+
+// writeLargeCluster writes a scenario of 20 services on 300 nodes, which follow their load from half of its peak to 3,000 pods together.
+func writeLargeCluster(dir string) (scenario string, err error) {
+	var objects, workloads strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&objects, largeService, i)
+		fmt.Fprintf(&workloads, largeWorkload, i)
+	}
+	manifests := filepath.Join(dir, "large.yaml")
+	if err := os.WriteFile(manifests, []byte(objects.String()), 0o600); err != nil {
+		return "", fmt.Errorf("write the large cluster: %w", err)
+	}
+	scenario = filepath.Join(dir, "large-cluster.yaml")
+	text := "title: A large cluster\nmanifests: [large.yaml]\ncluster: {nodes: [{type: m7i.2xlarge, count: 300}]}\nworkloads:\n" + workloads.String()
+	if err := os.WriteFile(scenario, []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("write the large cluster: %w", err)
+	}
+	return scenario, nil
+}
+
+const largeService = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: service-%[1]d, namespace: shop}
+spec:
+  selector: {matchLabels: {app: service-%[1]d}}
+  template:
+    metadata: {labels: {app: service-%[1]d}}
+    spec:
+      containers:
+        - name: service
+          image: registry.example.com/shop/service:1
+          readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 5}
+          resources: {requests: {cpu: 500m, memory: 256Mi}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: service-%[1]d, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: service-%[1]d}
+  minReplicas: 50
+  maxReplicas: 150
+  metrics:
+    - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}
+---
+`
+
+const largeWorkload = `  - deployment: shop/service-%d
+    requests: {load: {shape: diurnal, low: 26, high: 53}, service: {mean: 1s}, cpu: 1}
+`
+
+// tunnel runs a scenario for a time, and returns how long that took and the peak of the process's memory.
+func tunnel(ctx context.Context, program string, duration time.Duration, scenario string, more ...string) (took time.Duration, peak int64, err error) {
+	args := append([]string{"run", scenario, "--json", "--duration", duration.String()}, more...)
 	var stdout, stderr bytes.Buffer
 	c := command(ctx, program, args...)
 	c.Stdout, c.Stderr = &stdout, &stderr

@@ -20,8 +20,10 @@ type Options struct {
 	// Duration and Seed replace those of the scenario where they are not 0.
 	Duration time.Duration
 	Seed     uint64
-	// Progress, if not nil, is told how much virtual time has passed. Stopped, if not nil, is asked whether to end early with
+	// Warned, if not nil, is told before the run which policies can never work; the report says it, too. Progress, if not nil, is told how
+	// much virtual time has passed. Stopped, if not nil, is asked whether to end early with
 	// what there is; both are called from the run.
+	Warned   func([]report.Note)
 	Progress func(time.Duration)
 	Stopped  func() bool
 }
@@ -56,7 +58,8 @@ func Prepare(s *scenario.Scenario, options Options, bubble func(work func()) err
 	var failed error
 	if err := bubble(func() {
 		result, failed = engine.Run(engine.Input{
-			Scenario: &changed, Objects: objects, Policy: options.Policy, Progress: options.Progress, Stopped: options.Stopped,
+			Scenario: &changed, Objects: objects, Policy: options.Policy,
+			Warned: options.Warned, Progress: options.Progress, Stopped: options.Stopped,
 		})
 	}); err != nil {
 		return nil, err

@@ -40,13 +40,16 @@ type API struct {
 	// admit may change a pod that is about to be created, as a webhook does.
 	admit []func(Object)
 	now   func() time.Time
-	// waiting is the pods without a node.
+	// waiting is the pods without a node, placed the others.
 	waiting unbound
+	placed  bound
+	budgets budgets
 }
 
 func newAPI(scheme *runtime.Scheme) *API {
-	a := &API{scheme: scheme, store: newStore(), made: map[string]int{}, now: time.Now, waiting: unbound{}}
+	a := &API{scheme: scheme, store: newStore(), made: map[string]int{}, now: time.Now, waiting: unbound{}, placed: bound{}}
 	a.store.listen(podResource, a.waiting.listen)
+	a.store.listen(podResource, a.placed.listen)
 	return a
 }
 
@@ -71,6 +74,18 @@ func (a *API) Peek(resource schema.GroupResource) []Object {
 		return nil
 	})
 	return objects
+}
+
+// Version of some kinds changes when one of their objects does.
+func (a *API) Version(resources ...schema.GroupResource) int64 {
+	var newest int64
+	_ = a.store.transact(func(t txn) error {
+		for _, r := range resources {
+			newest = max(newest, t.s.kind(r).version)
+		}
+		return nil
+	})
+	return newest
 }
 
 // List fills a list with copies.

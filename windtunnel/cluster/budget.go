@@ -52,20 +52,32 @@ func budgetAllows(budget *policyv1.PodDisruptionBudget, pods []Object) int {
 	}
 }
 
+// budgets is what was found when somebody last asked, and the version of pods and budgets at that time.
+type budgets struct {
+	version int64
+	found   []*policyv1.PodDisruptionBudget
+}
+
 // Budgets are the disruption budgets with how many disruptions they allow now, which the disruption controller would say in
-// their status.
+// their status. They are shared and must not be changed.
 func (a *API) Budgets() []*policyv1.PodDisruptionBudget {
-	var budgets []*policyv1.PodDisruptionBudget
+	var found []*policyv1.PodDisruptionBudget
 	_ = a.store.transact(func(t txn) error {
+		version := max(t.s.kind(pdbResource).version, t.s.kind(podResource).version)
+		if version == a.budgets.version {
+			found = a.budgets.found
+			return nil
+		}
 		for _, o := range t.list(pdbResource, "") {
 			budget := o.(*policyv1.PodDisruptionBudget).DeepCopy()
 			allowed := budgetAllows(budget, t.list(podResource, budget.Namespace))
 			budget.Status.DisruptionsAllowed = int32(max(allowed, 0))
-			budgets = append(budgets, budget)
+			found = append(found, budget)
 		}
+		a.budgets = budgets{version, found}
 		return nil
 	})
-	return budgets
+	return found
 }
 
 func finished(pod *corev1.Pod) bool {

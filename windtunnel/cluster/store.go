@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -30,7 +30,11 @@ type store struct {
 }
 
 type kind struct {
-	objects  map[types.NamespacedName]Object
+	objects map[types.NamespacedName]Object
+	// sorted is the same by namespace and name.
+	sorted []Object
+	// version is when something of it changed last.
+	version  int64
 	watchers []*watcher
 	// listeners are called in the order of changes, while the store is locked.
 	listeners []func(watch.EventType, Object)
@@ -69,20 +73,23 @@ func (t txn) get(resource schema.GroupResource, key types.NamespacedName) (Objec
 
 // list returns the stored objects of a namespace, or of all, sorted by namespace and name.
 func (t txn) list(resource schema.GroupResource, namespace string) []Object {
-	k := t.s.kind(resource)
-	objects := make([]Object, 0, len(k.objects))
-	for key, object := range k.objects {
-		if namespace == "" || key.Namespace == namespace {
-			objects = append(objects, object)
-		}
+	sorted := t.s.kind(resource).sorted
+	if namespace == "" {
+		return slices.Clone(sorted)
 	}
-	sort.Slice(objects, func(i, j int) bool {
-		if a, b := objects[i].GetNamespace(), objects[j].GetNamespace(); a != b {
-			return a < b
-		}
-		return objects[i].GetName() < objects[j].GetName()
+	from, _ := find(sorted, namespace, "")
+	until := from
+	for until < len(sorted) && sorted[until].GetNamespace() == namespace {
+		until++
+	}
+	return slices.Clone(sorted[from:until])
+}
+
+// find is where an object is, or belongs, in the sorted ones.
+func find(sorted []Object, namespace, name string) (at int, found bool) {
+	return slices.BinarySearchFunc(sorted, name, func(o Object, _ string) int {
+		return compareNames(o.GetNamespace(), o.GetName(), namespace, name)
 	})
-	return objects
 }
 
 // put stores a new version of an object, which belongs to the store from then on.
@@ -90,10 +97,13 @@ func (t txn) put(resource schema.GroupResource, object Object) {
 	k := t.s.kind(resource)
 	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 	event := watch.Added
-	if _, found := k.objects[key]; found {
-		event = watch.Modified
+	if at, found := find(k.sorted, key.Namespace, key.Name); found {
+		event, k.sorted[at] = watch.Modified, object
+	} else {
+		k.sorted = slices.Insert(k.sorted, at, object)
 	}
 	t.s.version++
+	k.version = t.s.version
 	object.SetResourceVersion(strconv.FormatInt(t.s.version, 10))
 	k.objects[key] = object
 	k.tell(event, object)
@@ -103,7 +113,11 @@ func (t txn) put(resource schema.GroupResource, object Object) {
 func (t txn) remove(resource schema.GroupResource, object Object) {
 	k := t.s.kind(resource)
 	delete(k.objects, types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()})
+	if at, found := find(k.sorted, object.GetNamespace(), object.GetName()); found {
+		k.sorted = slices.Delete(k.sorted, at, at+1)
+	}
 	t.s.version++
+	k.version = t.s.version
 	last := object.DeepCopyObject().(Object)
 	last.SetResourceVersion(strconv.FormatInt(t.s.version, 10))
 	k.tell(watch.Deleted, last)

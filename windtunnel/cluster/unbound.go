@@ -38,3 +38,40 @@ func (a *API) Unbound() []*corev1.Pod {
 	})
 	return pods
 }
+
+// bound keeps the pods of each node.
+type bound map[string]map[types.NamespacedName]*corev1.Pod
+
+func (b bound) listen(event watch.EventType, object Object) {
+	pod := object.(*corev1.Pod)
+	if pod.Spec.NodeName == "" {
+		return
+	}
+	pods := b[pod.Spec.NodeName]
+	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
+	if event != watch.Deleted {
+		if pods == nil {
+			pods = map[types.NamespacedName]*corev1.Pod{}
+			b[pod.Spec.NodeName] = pods
+		}
+		pods[key] = pod
+		return
+	}
+	delete(pods, key)
+	if len(pods) == 0 {
+		delete(b, pod.Spec.NodeName)
+	}
+}
+
+// On are the pods of a node, sorted by namespace and name. They are shared and must not be changed.
+func (a *API) On(node string) []*corev1.Pod {
+	var pods []*corev1.Pod
+	_ = a.store.transact(func(txn) error {
+		for _, pod := range a.placed[node] {
+			pods = append(pods, pod)
+		}
+		return nil
+	})
+	slices.SortFunc(pods, func(x, y *corev1.Pod) int { return compareNames(x.Namespace, x.Name, y.Namespace, y.Name) })
+	return pods
+}

@@ -58,15 +58,17 @@ func (d *decoder) say(line int, field, format string, args ...any) {
 
 // at reports a mistake in a field that was decoded, or in the nearest one around it.
 func (d *decoder) at(field, format string, args ...any) {
-	line := 1
-	for around := field; around != ""; {
-		if l, found := d.lines[around]; found {
-			line = l
-			break
+	d.say(lineIn(d.lines, field), field, format, args...)
+}
+
+// lineIn is the line of a field, or of the nearest one around it.
+func lineIn(lines map[string]int, field string) int {
+	for around := field; around != ""; around = around[:max(strings.LastIndexAny(around, ".["), 0)] {
+		if line, found := lines[around]; found {
+			return line
 		}
-		around = around[:max(strings.LastIndexAny(around, ".["), 0)]
 	}
-	d.say(line, field, format, args...)
+	return 1
 }
 
 func (d *decoder) sorted() error {

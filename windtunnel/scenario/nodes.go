@@ -18,7 +18,9 @@ type Cluster struct {
 	Nodes []Nodes `yaml:"nodes"`
 	// Zones are those over which nodes are spread in turn.
 	Zones []string `yaml:"zones"`
-	Spot  Spot     `yaml:"spot"`
+	// Boot is from asking for a node until it is Ready, for nodes that Karpenter asks for. Without it, it is cloud.KarpenterBoot.
+	Boot *Distribution `yaml:"boot"`
+	Spot Spot          `yaml:"spot"`
 }
 
 // Nodes is a group of nodes of one type, for example an Auto Scaling group. Count of them are there from the start; a

@@ -34,6 +34,13 @@ type Scenario struct {
 
 	// File is where it was read from.
 	File string `yaml:"-"`
+	// lines of its fields.
+	lines map[string]int
+}
+
+// Position is where a field stands, such as workloads[1].deployment, in the form file:line.
+func (s *Scenario) Position(field string) string {
+	return fmt.Sprintf("%s:%d", s.File, lineIn(s.lines, field))
 }
 
 // Workload is what the pods of a Deployment do: requests or jobs. A Deployment without one only costs its requests.
@@ -183,6 +190,7 @@ func Parse(path string, text []byte) (*Scenario, error) {
 	if err := d.sorted(); err != nil {
 		return nil, err
 	}
+	s.lines = d.lines
 	if s.Name == "" {
 		s.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 	}

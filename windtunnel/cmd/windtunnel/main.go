@@ -18,6 +18,7 @@ type cli struct {
 
 	Check     checkCommand     `cmd:"" help:"Find the mistakes in manifests that are applied together, each with its reason and its fix."`
 	Compare   compareCommand   `cmd:"" help:"Run one scenario under several policies and say what is better and what is worse."`
+	Measure   measureCommand   `cmd:"" help:"Find out from the metrics of running services how long their requests and tasks take, for a scenario."`
 	Scenarios scenariosCommand `cmd:"" help:"List the scenarios that ship."`
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"k8s-scalers/windtunnel"
+	"k8s-scalers/windtunnel/manifest"
+	"k8s-scalers/windtunnel/report"
 )
 
 type runCommand struct {
@@ -23,6 +25,11 @@ type runCommand struct {
 func (c *runCommand) Run(stopping *stop) error {
 	s, err := readScenario(c.Scenario)
 	if err != nil {
+		// All mistakes at once: those of the manifests need no scenario to be seen.
+		if len(c.Manifests) > 0 {
+			_, wrong := manifest.Load(c.Manifests...)
+			err = errors.Join(err, wrong)
+		}
 		return err
 	}
 	planned := s.Duration
@@ -30,8 +37,14 @@ func (c *runCommand) Run(stopping *stop) error {
 		planned = c.Duration
 	}
 	progress := newProgress(planned)
+	warned := func(warnings []report.Note) {
+		for _, w := range warnings {
+			fmt.Fprintf(os.Stderr, "%s: warning: %s\n", w.Where, w.Text)
+		}
+	}
 	result, err := windtunnel.Run(s, windtunnel.Options{
-		Manifests: c.Manifests, Duration: c.Duration, Seed: c.Seed, Progress: progress.set, Stopped: stopping.asked.Load,
+		Manifests: c.Manifests, Duration: c.Duration, Seed: c.Seed,
+		Warned: warned, Progress: progress.set, Stopped: stopping.asked.Load,
 	})
 	progress.end()
 	if err != nil {

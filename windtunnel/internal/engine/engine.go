@@ -25,7 +25,8 @@ type Input struct {
 	Objects  []*manifest.Object
 	// Policy names the manifests, where several are compared.
 	Policy string
-	// Progress, if not nil, is told how much virtual time has passed. Stopped, if not nil, tells whether to end early.
+	// Warned, if not nil, is told before the run what can never work. Progress, if not nil, is told how much virtual time has passed. Stopped, if not nil, tells whether to end early.
+	Warned   func([]report.Note)
 	Progress func(time.Duration)
 	Stopped  func() bool
 }
@@ -108,6 +109,9 @@ func Run(in Input) (*report.Result, error) {
 	if err := r.recommend(world); err != nil {
 		return nil, err
 	}
+	if r.Warned != nil {
+		r.Warned(r.result.Warnings)
+	}
 	start, wait, err := hpa.Run(ctx, r.cluster, r.pipeline, r.keda.external, cluster.Scales{API: r.cluster.API, Scaled: r.deciding.scaled})
 	if err != nil {
 		return nil, err
@@ -175,8 +179,10 @@ func (r *run) turn() {
 }
 
 // random numbers for one purpose: they do not depend on how many others were drawn.
-func (r *run) random(purpose string) *rand.Rand {
-	return rand.New(rand.NewPCG(r.Scenario.Seed, seedOf(purpose)))
+func (r *run) random(purpose string) *rand.Rand { return random(r.Scenario.Seed, purpose) }
+
+func random(seed uint64, purpose string) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, seedOf(purpose)))
 }
 
 func (r *run) timing() cluster.Timing {

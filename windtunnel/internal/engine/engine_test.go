@@ -81,7 +81,10 @@ func TestAStoppedRunSaysWhatItHas(t *testing.T) {
 }
 
 func TestWhatCanNeverWorkIsSaid(t *testing.T) {
-	r := run(t, "testdata/never.yaml", windtunnel.Options{})
+	var before []report.Note
+	r := run(t, "testdata/never.yaml", windtunnel.Options{Warned: func(notes []report.Note) { before = notes }})
+	require.Len(t, before, 3, "what is said before the run")
+	require.Equal(t, before, r.Warnings[:3], "and in the report")
 	var said []string
 	for _, w := range r.Warnings {
 		said = append(said, w.Where+" "+w.Text)

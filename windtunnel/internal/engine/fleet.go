@@ -27,8 +27,9 @@ type fleet struct {
 	machines  *machines
 	groups    []*nodeGroup
 	scheduler *cluster.Scheduler
-	scaler    *groupScaler     // nil where no Cluster Autoscaler is deployed
-	pools     *nodePools       // nil where there are no NodePools of Karpenter
+	scaler    *groupScaler // nil where no Cluster Autoscaler is deployed
+	pools     *nodePools   // nil where there are no NodePools of Karpenter
+	daemons   *daemons
 	waits     map[wait]float64 // seconds of pods
 	last      time.Time
 }
@@ -69,6 +70,7 @@ func newFleet(ctx context.Context, r *run, w *world) (*fleet, error) {
 		return nil, err
 	}
 	f.pools = newNodePools(f, w)
+	f.daemons = newDaemons(r, w)
 	return f, nil
 }
 
@@ -170,6 +172,9 @@ func (f *fleet) step(now time.Time) error {
 				return err
 			}
 		}
+	}
+	if err := f.daemons.step(now); err != nil {
+		return err
 	}
 	if f.pools != nil {
 		f.pools.karpenter.Step(now)

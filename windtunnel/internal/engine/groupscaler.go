@@ -173,7 +173,7 @@ func (s *groupScaler) group(name string) *nodeGroup {
 
 // State implements cas.Cluster.
 func (s *groupScaler) State() cas.State {
-	state := cas.State{Budgets: s.f.run.cluster.Budgets(), Replicas: s.replicas, Priorities: s.priorities}
+	state := cas.State{DaemonSets: s.f.daemons.sets, Budgets: s.f.run.cluster.Budgets(), Replicas: s.replicas, Priorities: s.priorities}
 	for _, g := range s.f.groups {
 		group := cas.Group{Name: g.spec.Name, Min: *g.spec.Min, Max: *g.spec.Max, Target: g.target, Template: s.f.template(g)}
 		_, all := s.f.members(g)

@@ -63,23 +63,17 @@ func (r *run) newLoad(deployment *appsv1.Deployment) (*load, error) {
 			l.spec = w
 		}
 	}
-	run := r.Scenario.Duration + time.Minute
-	noise, draws := r.random("noise of "+l.id()), r.random("load of "+l.id())
 	switch {
 	case l.spec == nil:
 	case l.spec.Requests != nil:
-		spec := l.spec.Requests
-		requests := workload.NewRequests(workload.RequestModel{
-			Load: spec.Load.Of(run, noise), Service: spec.Service.Of(), CPU: float64(spec.CPU), IdleCPU: float64(l.spec.IdleCPU),
-			MemoryBase: float64(l.spec.Memory), MemoryPerRequest: float64(spec.Memory), Concurrency: spec.Concurrency,
-			Timeout: spec.Timeout, Retries: spec.Retries, Backoff: spec.Backoff, Balance: workload.Balance(spec.Balance),
-		}, draws)
+		requests := NewRequests(r.Scenario, l.spec)
 		l.model, l.stats = requests, &requests.Stats
 		l.result.Serves, l.result.Unit = report.Requests, "request"
 	default:
 		spec := l.spec.Jobs
+		noise, draws := r.random("noise of "+l.id()), r.random("load of "+l.id())
 		l.jobs = workload.NewJobs(workload.JobModel{
-			Load: spec.Load.Of(run, noise), SegmentsLow: spec.Segments.Low, SegmentsHigh: spec.Segments.High, Window: spec.Window,
+			Load: spec.Load.Of(r.Scenario.Duration+time.Minute, noise), SegmentsLow: spec.Segments.Low, SegmentsHigh: spec.Segments.High, Window: spec.Window,
 			Prepare: spec.Prepare.Of(), Segment: spec.Segment.Of(), Assemble: spec.Assemble.Of(),
 			CPU: float64(spec.CPU), Memory: float64(spec.Memory), IdleCPU: float64(l.spec.IdleCPU), MemoryBase: float64(l.spec.Memory),
 			Workers: spec.Workers, Prefetch: spec.Prefetch,
@@ -97,6 +91,17 @@ func (r *run) newLoad(deployment *appsv1.Deployment) (*load, error) {
 		}
 	}
 	return l, nil
+}
+
+// NewRequests is the model of a workload that serves requests. It is for whoever puts the same load on pods that are not of a run.
+func NewRequests(s *scenario.Scenario, w *scenario.Workload) *workload.Requests {
+	noise, draws := random(s.Seed, "noise of "+w.Deployment), random(s.Seed, "load of "+w.Deployment)
+	spec := w.Requests
+	return workload.NewRequests(workload.RequestModel{
+		Load: spec.Load.Of(s.Duration+time.Minute, noise), Service: spec.Service.Of(), CPU: float64(spec.CPU), IdleCPU: float64(w.IdleCPU),
+		MemoryBase: float64(w.Memory), MemoryPerRequest: float64(spec.Memory), Concurrency: spec.Concurrency,
+		Timeout: spec.Timeout, Retries: spec.Retries, Backoff: spec.Backoff, Balance: workload.Balance(spec.Balance),
+	}, draws)
 }
 
 // loadOf finds the Deployment that a pod belongs to.
@@ -190,8 +195,8 @@ func (r *run) Gone(pod *cluster.Pod) {
 	delete(r.byPod, pod)
 }
 
-// freshContainer is how long metrics-server lets a container run before it reports it.
-const freshContainer = 10 * time.Second
+// FreshContainer is how long metrics-server lets a container run before it reports it.
+const FreshContainer = 10 * time.Second
 
 // scrape measures all pods.
 func (r *run) scrape(now time.Time) {
@@ -214,7 +219,7 @@ func (r *run) scrape(now time.Time) {
 			cpuSeconds, memory := l.model.Usage(pod)
 			sample := metrics.Pod{
 				Namespace: pod.Namespace, Name: pod.Name, Container: pod.Containers[0].Name, Labels: pod.Labels,
-				Memory: memory, Window: ran, HasCPU: now.Sub(pod.Started) >= freshContainer,
+				Memory: memory, Window: ran, HasCPU: now.Sub(pod.Started) >= FreshContainer,
 			}
 			if ran > 0 {
 				sample.CPU = cpuSeconds / ran.Seconds()

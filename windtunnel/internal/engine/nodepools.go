@@ -123,17 +123,21 @@ func (p *nodePools) Price(instance cloud.Type, capacity string) float64 {
 
 // Launch implements karpenter.Cloud.
 func (p *nodePools) Launch(m karpenter.Machine) error {
-	return p.f.machines.launch(specOf(m), false, time.Now())
+	return p.f.machines.launch(p.specOf(m), false, time.Now())
 }
 
-func specOf(m karpenter.Machine) machineSpec {
+func (p *nodePools) specOf(m karpenter.Machine) machineSpec {
 	capacity := report.OnDemand
 	if m.Capacity == karpv1.CapacityTypeSpot {
 		capacity = report.Spot
 	}
+	boot := cloud.KarpenterBoot().Draw
+	if given := p.f.run.Scenario.Cluster.Boot; given != nil {
+		boot = func(r *rand.Rand) time.Duration { return seconds(given.Of().Draw(r)) }
+	}
 	return machineSpec{
 		name: m.Name, instance: m.Type, capacity: capacity, zone: m.Zone, labels: m.Labels, annotations: m.Annotations, taints: m.Taints,
-		disk: m.Disk, boot: func(r *rand.Rand) time.Duration { return cloud.KarpenterBoot().Draw(r) }, karpenter: &m,
+		disk: m.Disk, boot: boot, karpenter: &m,
 	}
 }
 
@@ -169,7 +173,7 @@ func (p *nodePools) misfits(pod *corev1.Pod) []string {
 		}
 		var reasons []string
 		for _, m := range machines {
-			why := misfit(pod, specOf(m).newNode())
+			why := misfit(pod, p.specOf(m).newNode())
 			if why == "" {
 				return nil
 			}

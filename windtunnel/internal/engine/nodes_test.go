@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -168,4 +169,32 @@ func TestKarpenterMakesNodesAndConsolidatesThem(t *testing.T) {
 	}
 	require.InDelta(t, 0, float64(c.PendingPods[len(c.PendingPods)-1]), 2)
 	require.Empty(t, r.Warnings)
+}
+
+// TestDaemonSetsTakeTheirPartOfEachNode: two nodes of 1930m, on each of which a DaemonSet takes a core, have room for one pod of 900m each.
+func TestDaemonSetsTakeTheirPartOfEachNode(t *testing.T) {
+	for daemons, want := range map[string]struct{ requested, pending float64 }{
+		"testdata/daemons/web.yaml": {3 * 0.9, 0},
+		"testdata/daemons":          {2*1 + 2*0.9, 1},
+	} {
+		r := run(t, "testdata/daemons.yaml", windtunnel.Options{Manifests: []string{daemons}})
+		last := len(r.Cluster.PendingPods) - 1
+		require.InDelta(t, want.requested, float64(r.Cluster.CPURequested[last]), 1e-9, daemons)
+		require.InDelta(t, want.pending, float64(r.Cluster.PendingPods[last]), 0, daemons)
+	}
+}
+
+// TestKarpenterAndClusterAutoscalerCountDaemonSets: the nodes that they make are large enough for those, too.
+func TestKarpenterAndClusterAutoscalerCountDaemonSets(t *testing.T) {
+	for _, path := range []string{"testdata/pools.yaml", "testdata/groups.yaml"} {
+		s, err := scenario.Read(path)
+		require.NoError(t, err)
+		without := run(t, path, windtunnel.Options{Duration: time.Hour})
+		with := run(t, path, windtunnel.Options{Duration: time.Hour, Manifests: append(s.ManifestPaths(), "testdata/daemons/agent.yaml")})
+		require.Empty(t, with.Warnings)
+		last := len(with.Cluster.PendingPods) - 1
+		require.InDelta(t, 0, float64(with.Cluster.PendingPods[last]), 1, path)
+		require.Greater(t, float64(with.Cluster.CPUAllocatable[last]), float64(without.Cluster.CPUAllocatable[last]), path)
+		require.Greater(t, float64(with.Cluster.Cost.Nodes), float64(without.Cluster.Cost.Nodes), path)
+	}
 }

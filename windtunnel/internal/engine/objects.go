@@ -28,6 +28,7 @@ type world struct {
 	scaledObjects []*manifest.Object
 	verticals     []sourced[*vpav1.VerticalPodAutoscaler]
 	pools         []sourced[*karpv1.NodePool]
+	daemons       []sourced[*appsv1.DaemonSet]
 }
 
 // sourced is an object and where it came from.
@@ -50,7 +51,6 @@ var unmodelled = map[string]string{
 	"Gateway":               "the way from users to pods is not modelled; requests arrive at the pods of their Deployment",
 	"HTTPRoute":             "the way from users to pods is not modelled; requests arrive at the pods of their Deployment",
 	"StatefulSet":           "only Deployments are run; its pods are left out, and so are their requests for CPU and memory",
-	"DaemonSet":             "its pods are left out, and so is what they take of each node",
 	"Job":                   "only Deployments are run; its pods are left out",
 	"CronJob":               "only Deployments are run; its pods are left out",
 	"Pod":                   "only Deployments are run; the pod is left out",
@@ -78,6 +78,8 @@ func (r *run) take(w *world, o *manifest.Object) error {
 	switch kind := o.GroupVersionKind().GroupKind(); kind {
 	case schema.GroupKind{Group: "apps", Kind: "Deployment"}:
 		return r.takeDeployment(w, o)
+	case schema.GroupKind{Group: "apps", Kind: "DaemonSet"}:
+		return r.takeDaemonSet(w, o)
 	case schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:
 		if version := o.GroupVersionKind().Version; version != "v2" {
 			return fmt.Errorf("%s: %s: expected apiVersion autoscaling/v2, found autoscaling/%s", o.Position("apiVersion"), o.Ref(), version)
@@ -119,6 +121,16 @@ func (r *run) takeDeployment(w *world, o *manifest.Object) error {
 	r.notePodSpec(o, deployment.Spec.Template.Spec)
 	slim(deployment)
 	return add(r, o, deployment, &w.deployments)
+}
+
+// takeDaemonSet puts a DaemonSet into the cluster, which matters for what its pods take of each node.
+func (r *run) takeDaemonSet(w *world, o *manifest.Object) error {
+	set, err := manifest.As[appsv1.DaemonSet](o)
+	if err != nil {
+		return err
+	}
+	slimPod(&set.Spec.Template.Spec)
+	return add(r, o, set, &w.daemons)
 }
 
 // create puts an object into the cluster and into a list.
@@ -179,7 +191,7 @@ func (r *run) populate(w *world) error {
 	for i, spec := range r.Scenario.Workloads {
 		if !slices.Contains(found, spec.Deployment) {
 			mistakes = append(mistakes, fmt.Errorf("%s: workloads[%d].deployment: the manifests have no Deployment %s; they have %v",
-				r.Scenario.File, i, spec.Deployment, found))
+				r.Scenario.Position(fmt.Sprintf("workloads[%d].deployment", i)), i, spec.Deployment, found))
 		}
 	}
 	return errors.Join(mistakes...)

@@ -53,6 +53,35 @@ func TestVPARecreatesPods(t *testing.T) {
 	require.Zero(t, w.Counts.Failed, "clients try again")
 }
 
+// TestVPASetsTheRequestsOfNewPodsOnly lets an autoscaler add pods when the load rises: they get what is recommended, and nobody touches
+// those that run.
+func TestVPASetsTheRequestsOfNewPodsOnly(t *testing.T) {
+	folder := filepath.Dir(changed(t, "vertical/web.yaml", `"Off"`, "Initial", "  replicas: 4\n", ""))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "hpa.yaml"), []byte(`apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  minReplicas: 2
+  maxReplicas: 6
+  metrics:
+    - type: Resource
+      resource: {name: cpu, target: {type: AverageValue, averageValue: 600m}}
+`), 0o600))
+	scenario := changed(t, "vertical.yaml", "{shape: steady, rate: 20}", "{shape: step, from: 10, to: 40, at: 4h}")
+	r := run(t, scenario, windtunnel.Options{Manifests: []string{folder}})
+	w := workload(t, r, "shop/web")
+	require.InDelta(t, 6, float64(w.CPURequested[3*60]), 0, "two pods from before there was a recommendation")
+	last := len(w.CPURequested) - 1
+	added := float64(w.Replicas.Ready[last]) - 2
+	require.GreaterOrEqual(t, added, 2.0)
+	require.InDelta(t, 6+added*0.15, float64(w.CPURequested[last]), 0.001)
+	require.Zero(t, w.Counts.Evictions)
+	for _, d := range r.Decisions {
+		require.NotEqual(t, "vpa", d.Scaler, "nothing is updated: %s", d.Reason)
+	}
+}
+
 func TestVPAResizesPodsInPlace(t *testing.T) {
 	r := vertical(t, `"Off"`, "InPlaceOrRecreate")
 	w := workload(t, r, "shop/web")

@@ -68,16 +68,8 @@ func (c *apiClient) List(_ context.Context, list client.ObjectList, options ...c
 		return err
 	}
 	kind.Kind = kind.Kind[:len(kind.Kind)-len("List")]
-	var objects []cluster.Object
-	if kind.Kind == "PodDisruptionBudget" {
-		for _, budget := range c.api.Budgets() {
-			objects = append(objects, budget)
-		}
-	} else {
-		objects = c.api.Peek(cluster.ResourceOf(kind.GroupKind()))
-	}
 	var found []runtime.Object
-	for _, object := range objects {
+	for _, object := range c.candidates(kind, o) {
 		matches, err := selected(object, o)
 		if err != nil {
 			return err
@@ -87,6 +79,31 @@ func (c *apiClient) List(_ context.Context, list client.ObjectList, options ...c
 		}
 	}
 	return meta.SetList(list, found)
+}
+
+// candidates are all objects of a kind that an answer may have, in order.
+func (c *apiClient) candidates(kind schema.GroupVersionKind, o client.ListOptions) []cluster.Object {
+	var objects []cluster.Object
+	switch kind.Kind {
+	case "PodDisruptionBudget":
+		for _, budget := range c.api.Budgets() {
+			objects = append(objects, budget)
+		}
+	case "Pod":
+		if o.FieldSelector != nil {
+			// Asked for each node all the time.
+			if node, exact := o.FieldSelector.RequiresExactMatch("spec.nodeName"); exact && node != "" {
+				for _, pod := range c.api.On(node) {
+					objects = append(objects, pod)
+				}
+				return objects
+			}
+		}
+		return c.api.Peek(podResource)
+	default:
+		return c.api.Peek(cluster.ResourceOf(kind.GroupKind()))
+	}
+	return objects
 }
 
 func selected(object cluster.Object, o client.ListOptions) (bool, error) {

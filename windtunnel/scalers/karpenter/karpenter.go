@@ -1,9 +1,7 @@
 package karpenter
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -88,9 +86,10 @@ type Karpenter struct {
 	pricing    *informer.PricingController
 
 	pools, claims, nodes, pods *cluster.Changes
-	again                      map[string]time.Time
+	again                      map[due]time.Time
 	placed                     map[types.NamespacedName]placed
 	purged                     time.Time
+	idle                       thought
 }
 
 var (
@@ -112,7 +111,7 @@ func New(config Config) *Karpenter {
 	// Its context can be cancelled from Start on only: what it is cancelled by belongs to a bubble.
 	ctx := options.ToContext(log.IntoContext(context.Background(), logr.New(sink{config: &config})), defaultOptions())
 	k := &Karpenter{
-		config: config, ctx: ctx, again: map[string]time.Time{}, placed: map[types.NamespacedName]placed{},
+		config: config, ctx: ctx, again: map[due]time.Time{}, placed: map[types.NamespacedName]placed{},
 		client: &apiClient{api: config.API, scheme: config.Scheme, evict: config.Evict},
 	}
 	k.provider = &provider{cloud: config.Cloud, client: k.client, zones: config.Zones}
@@ -127,10 +126,7 @@ func New(config Config) *Karpenter {
 	k.garbage = garbagecollection.NewController(now, k.client, k.provider)
 	k.podEvents = podevents.NewController(now, k.client, k.provider)
 	k.commands = disruption.NewQueue(k.client, recorder, k.state, now, k.provisioner)
-	methods := disruption.NewMethods(now, k.state, k.client, k.provisioner, k.provider, recorder, k.commands)
-	for i := range methods {
-		methods[i] = inOrder{methods[i]}
-	}
+	methods := repeatable(k.state, k.client, k.provisioner, k.provider, k.commands)
 	k.disruption = disruption.NewController(now, k.client, k.provisioner, k.provider, recorder, k.state, k.commands, costs, disruption.WithMethods(methods...))
 	k.hash = hash.NewController(k.client, k.provider)
 	k.validation = validation.NewController(now, k.client, k.provider)
@@ -160,22 +156,6 @@ type silent struct{}
 
 func (silent) Publish(...events.Event) {}
 
-// inOrder gives a method its candidates in the order of their names. The original takes them from a map; where they cost
-// the same, it would be chance which of them go first.
-type inOrder struct{ disruption.Method }
-
-func (m inOrder) ComputeCommands(ctx context.Context, budgets map[string]int, candidates ...*disruption.Candidate) ([]disruption.Command, error) {
-	slices.SortFunc(candidates, func(a, b *disruption.Candidate) int { return cmp.Compare(a.Name(), b.Name()) })
-	return m.Method.ComputeCommands(ctx, budgets, candidates...)
-}
-
-// SetNodePoolTotals passes on what the methods that know of it need.
-func (m inOrder) SetNodePoolTotals(totals map[string]disruption.NodePoolTotals) {
-	if setter, ok := m.Method.(disruption.NodePoolTotalsSetter); ok {
-		setter.SetNodePoolTotals(totals)
-	}
-}
-
 // evictionsPerQueue is how many evictions one queue takes: it notes each in a channel of 10,000, which the controller
 // manager of the original reads and nobody reads here.
 const evictionsPerQueue = 9000
@@ -204,14 +184,52 @@ func (k *Karpenter) Start() {
 			case <-k.ctx.Done():
 				return
 			}
-			result, err := k.disruption.Reconcile(k.ctx)
-			if err != nil && k.ctx.Err() == nil {
-				k.config.Failed(err, "karpenter: disruption")
-			}
-			wait = result.RequeueAfter
+			wait = k.disrupt()
 		}
 	})
 }
+
+// watched is what disruption depends on.
+var watched = []schema.GroupResource{
+	podResource, nodeResource, claimResource, poolResource, {Group: "policy", Resource: "poddisruptionbudgets"},
+}
+
+// thought is what disruption knew when it last found nothing to do.
+type thought struct {
+	version int64     // of what it depends on
+	changed time.Time // when it was first seen
+	at      time.Time
+}
+
+// settled is for how long a change may have consequences without a further one: a node that was meant for a pod is left alone for
+// twice the longest batch, and the next look after that is up to ten seconds later.
+const settled = 2*batchMax + 10*time.Second
+
+// disrupt lets Karpenter think about disruption, and returns how long it wants to wait until the next time. The original does so every ten
+// seconds, and looks at all nodes, their pods and their prices each time. Here it does so where the outcome can be another one than the
+// last: something that it watches has changed lately, or a minute has begun, with which the schedule of a budget may begin or end.
+func (k *Karpenter) disrupt() time.Duration {
+	now, version := time.Now(), k.config.API.Version(watched...)
+	if k.idle.version == version && now.Sub(k.idle.changed) > settled && now.Truncate(time.Minute).Equal(k.idle.at.Truncate(time.Minute)) {
+		return polling
+	}
+	result, err := k.disruption.Reconcile(k.ctx)
+	if err != nil && k.ctx.Err() == nil {
+		k.config.Failed(err, "karpenter: disruption")
+	}
+	before := k.idle
+	k.idle = thought{}
+	if err == nil && result.RequeueAfter == polling && k.config.API.Version(watched...) == version {
+		k.idle = thought{version, now, now}
+		if before.version == version {
+			k.idle.changed = before.changed
+		}
+	}
+	return result.RequeueAfter
+}
+
+// polling is how long disruption waits where it found nothing to do.
+const polling = 10 * time.Second
 
 // Stop ends what Start began.
 func (k *Karpenter) Stop() {

@@ -24,9 +24,12 @@ type placed struct {
 	bound, ended bool
 }
 
+// due names a reconciler and an object that it wants to be called for.
+type due struct{ what, name string }
+
 // call runs a reconciler on an object if something that it watches has changed or if it asked for it.
 func (k *Karpenter) call(what, name string, changed bool, now time.Time, run func() (reconcile.Result, error)) {
-	key := what + " " + name
+	key := due{what, name}
 	at, waiting := k.again[key]
 	if !changed && (!waiting || at.After(now)) {
 		return
@@ -46,7 +49,7 @@ func (k *Karpenter) call(what, name string, changed bool, now time.Time, run fun
 
 // every runs a reconciler that always asks to be called again.
 func (k *Karpenter) every(what, name string, now time.Time, run func() (reconcile.Result, error)) {
-	_, waiting := k.again[what+" "+name]
+	_, waiting := k.again[due{what, name}]
 	k.call(what, name, !waiting, now, run)
 }
 
@@ -56,7 +59,7 @@ func (k *Karpenter) purge(now time.Time) {
 		return
 	}
 	k.purged = now
-	maps.DeleteFunc(k.again, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
+	maps.DeleteFunc(k.again, func(_ due, at time.Time) bool { return now.Sub(at) > time.Minute })
 }
 
 // Step does everything that is due now. Everything else must wait meanwhile.
