@@ -48,12 +48,12 @@ func measureWindtunnel(ctx context.Context, l *lab) ([]row, error) {
 	var dayTimes, weekTimes []time.Duration
 	var most int64
 	for range l.rounds() {
-		took, memory, err := tunnel(ctx, program, day, "quiet-day", platform()...)
+		took, memory, err := tunnel(ctx, program, day, "quiet-day", tunnelledFolders()...)
 		if err != nil {
 			return nil, err
 		}
 		dayTimes, most = append(dayTimes, took), max(most, memory)
-		if took, _, err = tunnel(ctx, program, week, "quiet-day", platform()...); err != nil {
+		if took, _, err = tunnel(ctx, program, week, "quiet-day", tunnelledFolders()...); err != nil {
 			return nil, err
 		}
 		weekTimes = append(weekTimes, took)
@@ -80,8 +80,8 @@ func measureWindtunnel(ctx context.Context, l *lab) ([]row, error) {
 	}, nil
 }
 
-// platform names the manifests of the platform.
-func platform() []string {
+// tunnelledFolders names the manifests of the platform.
+func tunnelledFolders() []string {
 	var args []string
 	for _, folder := range tunnelled {
 		args = append(args, "--manifests", filepath.Join("deploy", folder))

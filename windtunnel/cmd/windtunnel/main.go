@@ -39,7 +39,7 @@ func (s *stop) watch() {
 func main() {
 	// A run makes much garbage out of a small heap; with the usual setting a third of the time goes into collecting it.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(800)
 	}
 	stopping := &stop{}
 	stopping.watch()

@@ -76,7 +76,7 @@ spec:
 	added := float64(w.Replicas.Ready[last]) - 2
 	require.GreaterOrEqual(t, added, 2.0)
 	require.InDelta(t, 6+added*0.15, float64(w.CPURequested[last]), 0.001)
-	require.Zero(t, w.Counts.Evictions)
+	require.Zero(t, w.Counts.Evictions.Or(0))
 	for _, d := range r.Decisions {
 		require.NotEqual(t, "vpa", d.Scaler, "nothing is updated: %s", d.Reason)
 	}

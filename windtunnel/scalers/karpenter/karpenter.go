@@ -90,6 +90,7 @@ type Karpenter struct {
 	placed                     map[types.NamespacedName]placed
 	purged                     time.Time
 	idle                       thought
+	provisioned                time.Time // when nodes were last meant for pods
 }
 
 var (
@@ -194,36 +195,31 @@ var watched = []schema.GroupResource{
 	podResource, nodeResource, claimResource, poolResource, {Group: "policy", Resource: "poddisruptionbudgets"},
 }
 
-// thought is what disruption knew when it last found nothing to do.
+// thought is when disruption last found nothing to do, and the version of what it depends on.
 type thought struct {
-	version int64     // of what it depends on
-	changed time.Time // when it was first seen
+	version int64
 	at      time.Time
 }
 
-// settled is for how long a change may have consequences without a further one: a node that was meant for a pod is left alone for
-// twice the longest batch, and the next look after that is up to ten seconds later.
-const settled = 2*batchMax + 10*time.Second
+// nomination is how long a node that was meant for a pod is left alone.
+const nomination = 2 * batchMax
 
 // disrupt lets Karpenter think about disruption, and returns how long it wants to wait until the next time. The original does so every ten
 // seconds, and looks at all nodes, their pods and their prices each time. Here it does so where the outcome can be another one than the
-// last: something that it watches has changed lately, or a minute has begun, with which the schedule of a budget may begin or end.
+// last: something that it watches has changed, a node that was meant for a pod no longer is, or a minute has begun, with which the schedule
+// of a budget may begin or end.
 func (k *Karpenter) disrupt() time.Duration {
 	now, version := time.Now(), k.config.API.Version(watched...)
-	if k.idle.version == version && now.Sub(k.idle.changed) > settled && now.Truncate(time.Minute).Equal(k.idle.at.Truncate(time.Minute)) {
+	if k.idle.version == version && k.idle.at.After(k.provisioned.Add(nomination)) && now.Truncate(time.Minute).Equal(k.idle.at.Truncate(time.Minute)) {
 		return polling
 	}
+	k.idle = thought{}
 	result, err := k.disruption.Reconcile(k.ctx)
 	if err != nil && k.ctx.Err() == nil {
 		k.config.Failed(err, "karpenter: disruption")
 	}
-	before := k.idle
-	k.idle = thought{}
 	if err == nil && result.RequeueAfter == polling && k.config.API.Version(watched...) == version {
-		k.idle = thought{version, now, now}
-		if before.version == version {
-			k.idle.changed = before.changed
-		}
+		k.idle = thought{version, now}
 	}
 	return result.RequeueAfter
 }

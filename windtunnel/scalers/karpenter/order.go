@@ -15,7 +15,8 @@ import (
 	"sigs.k8s.io/karpenter/pkg/controllers/state"
 )
 
-// repeatable are the methods of disruption.NewMethods, in its order, with nothing left to chance.
+// repeatable are the methods of disruption.NewMethods, in its order, with nothing left to chance. Those about drift are left out: nothing
+// drifts here, and to find that out costs as much as the others.
 func repeatable(cluster *state.Cluster, c *apiClient, provisioner *provisioning.Provisioner, p *provider, queue *disruption.Queue) []disruption.Method {
 	now, recorder := hurried{}, silent{}
 	consolidation := disruption.MakeConsolidation(now, cluster, c, provisioner, p, recorder, queue)
@@ -27,8 +28,6 @@ func repeatable(cluster *state.Cluster, c *apiClient, provisioner *provisioning.
 	}
 	methods := []disruption.Method{
 		disruption.NewEmptiness(consolidation, disruption.WithValidator(&emptyInOrder{disruption.NewEmptinessValidator(consolidation), budgets})),
-		disruption.NewStaticDrift(cluster, provisioner, p),
-		disruption.NewDrift(c, cluster, provisioner, recorder, now),
 		disruption.NewMultiNodeConsolidation(consolidation),
 		&oneByOne{Method: single(), single: single, state: cluster.ConsolidationState},
 	}

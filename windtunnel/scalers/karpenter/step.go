@@ -73,7 +73,7 @@ func (k *Karpenter) Step(now time.Time) {
 	k.stepCommands()
 	k.trigger(now)
 	if k.batch.due(now) && k.state.Synced(k.ctx) {
-		k.batch = batch{}
+		k.batch, k.provisioned = batch{}, now
 		k.provision()
 	}
 }
