@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"k8s-scalers/internal/caption"
@@ -236,31 +235,40 @@ func TestSubscribersShareReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads jobReads
 		store := &readCounter{}
-		all := func(since func() time.Time, check func(caption.Job, error)) {
+		type answer struct {
+			job caption.Job
+			err error
+		}
+		// ask asks a hundred times, a millisecond apart, for what was stored at most age ago.
+		ask := func(age time.Duration) []answer {
+			answers := make([]answer, 100)
 			var wg sync.WaitGroup
-			for i := range 100 {
+			for i := range answers {
 				wg.Go(func() {
 					time.Sleep(time.Duration(i) * time.Millisecond)
-					check(reads.job(t.Context(), store, "job", since()))
+					answers[i].job, answers[i].err = reads.job(t.Context(), store, "job", time.Now().Add(-age))
 				})
 			}
 			wg.Wait()
+			return answers
 		}
-		all(time.Now, func(j caption.Job, err error) {
-			assert.NoError(t, err)
-			assert.LessOrEqual(t, j.Seq, int64(2))
-		})
+		for i, a := range ask(0) {
+			require.NoError(t, a.err)
+			require.EqualValues(t, min(i+1, 2), a.job.Seq)
+		}
 		require.EqualValues(t, 2, store.begun.Load(), "the first, and one for all that came during it")
 
-		all(func() time.Time { return time.Now().Add(-fresh) }, func(j caption.Job, err error) {
-			assert.NoError(t, err)
-			assert.EqualValues(t, 2, j.Seq)
-		})
+		for _, a := range ask(fresh) {
+			require.NoError(t, a.err)
+			require.EqualValues(t, 2, a.job.Seq)
+		}
 		require.EqualValues(t, 2, store.begun.Load(), "fresh enough")
 
 		time.Sleep(resync)
 		store.err = errors.New("the store is away")
-		all(func() time.Time { return time.Now().Add(-fresh) }, func(_ caption.Job, err error) { assert.ErrorIs(t, err, store.err) })
+		for _, a := range ask(fresh) {
+			require.ErrorIs(t, a.err, store.err)
+		}
 		require.EqualValues(t, 3, store.begun.Load(), "a failure is shared too")
 
 		store.err = nil
