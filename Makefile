@@ -86,6 +86,14 @@ test-manifests: setup-manifests ## Test what is in deploy/: schemas, lint, alert
 kind: ## The platform in a Kubernetes cluster on this machine, with Docker and kind: http://localhost:8080
 	@scripts/kind.sh
 
+# Where scripts/node_images.sh leaves them.
+NODE_IMAGES = $(or $(IMAGES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/captions-images)/node
+
+.PHONY: cluster
+cluster: setup-cluster ## A Kubernetes cluster of one node on this machine, as root and without Docker
+	@scripts/node_images.sh
+	@cd windtunnel && go build -o ../bin/cluster ./cmd/cluster && exec ../bin/cluster --images '$(NODE_IMAGES)'
+
 .PHONY: images
 images: ## Build the container images with docker, podman or buildah: captions/NAME:dev, or TAG=…
 	VERSION='$(VERSION)' scripts/images.sh
@@ -112,7 +120,7 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-services setup-test setup-bench setup-race setup-manifests setup-lint setup-web setup-browser setup-images
+.PHONY: setup-run setup-services setup-test setup-bench setup-race setup-manifests setup-lint setup-web setup-browser setup-images setup-cluster
 setup-run:
 	@scripts/setup.sh run
 setup-services:
@@ -133,3 +141,5 @@ setup-browser:
 	@scripts/setup.sh run test services web browser
 setup-images:
 	@scripts/setup.sh test images
+setup-cluster:
+	@scripts/setup.sh images cluster

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages that the named groups need and that are missing: run, test, services,
-# race, lint, web, browser, monitoring, images, bench.
+# race, lint, web, browser, monitoring, images, cluster, bench.
 # As root, or with sudo that asks for no password, it does so through apt; else it prints the one command to type.
 # The variables SETUP_MODEL and SETUP_TESTDATA say where to look for the speech model and the recorded speech.
 set -eu
@@ -84,9 +84,15 @@ for group in "$@"; do
 		program debootstrap debootstrap -
 		program curl curl curl
 		;;
+	cluster)
+		# runc is not started by hand, and iptables is where only root looks.
+		program runc runc -
+		program iptables iptables -
+		[ -e /usr/lib/cni/ptp ] || missing containernetworking-plugins -
+		;;
 	browser) is_mac || program "${CHROMIUM:-chromium}" chromium - ;;
 	*)
-		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser, monitoring, images and bench" >&2
+		echo "setup: unknown group $group; the groups are run, test, services, race, lint, web, browser, monitoring, images, cluster and bench" >&2
 		exit 2
 		;;
 	esac

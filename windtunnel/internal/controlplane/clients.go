@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -64,6 +65,20 @@ func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace,
 	path := filepath.Join(cp.Dir, namespace+"-"+name+".kubeconfig")
 	if err := clientcmd.WriteToFile(*config, path); err != nil {
 		return "", fmt.Errorf("kubeconfig of account %s in %s: %w", name, namespace, err)
+	}
+	return path, nil
+}
+
+// UserKubeconfig writes a kubeconfig with a certificate of a user in groups, and returns its path: for parts of nodes, which
+// have no accounts of services.
+func (cp *ControlPlane) UserKubeconfig(name string, groups ...string) (string, error) {
+	config, err := cp.pki.kubeconfig(cp.Config.Host, user{name, groups})
+	if err != nil {
+		return "", fmt.Errorf("certificate of %s: %w", name, err)
+	}
+	path := filepath.Join(cp.Dir, strings.ReplaceAll(name, ":", "-")+".kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return "", fmt.Errorf("kubeconfig of %s: %w", name, err)
 	}
 	return path, nil
 }

@@ -144,6 +144,12 @@ func (cp *ControlPlane) ServingCertificate(file string, names ...string) (certFi
 	return certFile, keyFile, caFile, nil
 }
 
+// CA is the file of the authority that the certificates of users come from.
+func (cp *ControlPlane) CA() string {
+	file, _ := pkiutil.PathsForCertAndKey(cp.pki.dir, "ca")
+	return file
+}
+
 // FrontProxyCA is the file of the authority that the API server's certificate as a proxy comes from.
 func (cp *ControlPlane) FrontProxyCA() string {
 	file, _ := pkiutil.PathsForCertAndKey(cp.pki.dir, "front-proxy-ca")

@@ -29,6 +29,7 @@ type Program struct {
 	Module  string   // the folder whose go.mod pins it, relative to that of the wind tunnel
 	Package string   // its import path
 	Sources []string // patterns of files in Module that count beside what go.mod pins
+	Static  bool     // it needs no C library, so that it runs in an image that has none
 }
 
 // The modules that pin upstream programs.
@@ -37,25 +38,30 @@ const (
 	root    = ".."
 	scalers = "tools/scalers"
 	keda    = "tools/keda"
+	node    = "tools/node"
 )
 
 // Components is the control plane: package controlplane/components.
 func Components() Program {
 	const dir = "internal/controlplane/components"
-	return Program{"components", here, "./" + dir, []string{dir + "/*.go"}}
+	return Program{Name: "components", Module: here, Package: "./" + dir, Sources: []string{dir + "/*.go"}}
 }
 
 // RabbitMQ runs a real broker, as its standard input says.
 func RabbitMQ() Program {
 	const dir = "internal/testservers"
-	return Program{"rabbitmq", root, "./" + dir + "/rabbitmq", []string{dir + "/*.go", dir + "/rabbitmq/*.go"}}
+	return Program{Name: "rabbitmq", Module: root, Package: "./" + dir + "/rabbitmq", Sources: []string{dir + "/*.go", dir + "/rabbitmq/*.go"}}
 }
 
 // Kwok stands in for kubelets.
-func Kwok() Program { return Program{"kwok", scalers, "sigs.k8s.io/kwok/cmd/kwok", nil} }
+func Kwok() Program {
+	return Program{Name: "kwok", Module: scalers, Package: "sigs.k8s.io/kwok/cmd/kwok"}
+}
 
 // KarpenterKwok is Karpenter with a cloud provider whose nodes are kwok's.
-func KarpenterKwok() Program { return Program{"karpenter", scalers, "sigs.k8s.io/karpenter/kwok", nil} }
+func KarpenterKwok() Program {
+	return Program{Name: "karpenter", Module: scalers, Package: "sigs.k8s.io/karpenter/kwok"}
+}
 
 // VPARecommender is the part of the Vertical Pod Autoscaler that recommends.
 func VPARecommender() Program { return vpa("recommender") }
@@ -67,17 +73,50 @@ func VPAUpdater() Program { return vpa("updater") }
 func VPAAdmission() Program { return vpa("admission-controller") }
 
 func vpa(part string) Program {
-	return Program{"vpa-" + part, scalers, "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/" + part, nil}
+	return Program{Name: "vpa-" + part, Module: scalers, Package: "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/" + part}
 }
 
 // KEDAOperator is the operator of KEDA.
 func KEDAOperator() Program {
-	return Program{"keda-operator", keda, "github.com/kedacore/keda/v2/cmd/operator", nil}
+	return Program{Name: "keda-operator", Module: keda, Package: "github.com/kedacore/keda/v2/cmd/operator"}
 }
 
 // KEDAAdapter is the external metrics API of KEDA.
 func KEDAAdapter() Program {
-	return Program{"keda-adapter", keda, "github.com/kedacore/keda/v2/cmd/adapter", nil}
+	return Program{Name: "keda-adapter", Module: keda, Package: "github.com/kedacore/keda/v2/cmd/adapter"}
+}
+
+// Kubelet runs pods. It and kube-proxy come from the module that the control plane comes from, and share what is compiled.
+func Kubelet() Program {
+	return Program{Name: "kubelet", Module: here, Package: "k8s.io/kubernetes/cmd/kubelet"}
+}
+
+// KubeProxy leads the addresses of services to pods.
+func KubeProxy() Program {
+	return Program{Name: "kube-proxy", Module: here, Package: "k8s.io/kubernetes/cmd/kube-proxy"}
+}
+
+// Containerd runs containers for a kubelet.
+func Containerd() Program { return containerd("containerd") }
+
+// ContainerdShim is what containerd starts for each pod; it looks for it on the path, by the name of the program.
+func ContainerdShim() Program { return containerd("containerd-shim-runc-v2") }
+
+// Ctr gives images to containerd.
+func Ctr() Program { return containerd("ctr") }
+
+func containerd(name string) Program {
+	return Program{Name: name, Module: node, Package: "github.com/containerd/containerd/v2/cmd/" + name, Static: true}
+}
+
+// CoreDNS answers for the names of services.
+func CoreDNS() Program {
+	return Program{Name: "coredns", Module: node, Package: "github.com/coredns/coredns", Static: true}
+}
+
+// MetricsServer serves what kubelets measure.
+func MetricsServer() Program {
+	return Program{Name: "metrics-server", Module: node, Package: "sigs.k8s.io/metrics-server/cmd/metrics-server", Static: true}
 }
 
 // Build returns the path of the program, and builds it first when it is not there.
@@ -113,7 +152,11 @@ func (p Program) Build(ctx context.Context, log *slog.Logger) (string, error) {
 	begin := time.Now()
 	// Our own have a build tag, so that nobody else compiles all of Kubernetes. Moved at the end, so that no half-built
 	// program stays.
-	if _, err := command(ctx, module, "build", "-tags=autoscalers", "-buildvcs=false", "-ldflags=-s -w", "-o", path+".new", p.Package); err != nil {
+	var env []string
+	if p.Static {
+		env = []string{"CGO_ENABLED=0"}
+	}
+	if _, err := command(ctx, module, env, "build", "-tags=autoscalers", "-buildvcs=false", "-ldflags=-s -w", "-o", path+".new", p.Package); err != nil {
 		return "", fmt.Errorf("build %s: %w", p.Name, err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
@@ -148,6 +191,9 @@ const keySize = 8
 func (p Program) key(module string) (string, error) {
 	sum := sha256.New()
 	_, _ = fmt.Fprintln(sum, runtime.Version(), runtime.GOOS, runtime.GOARCH, p.Package) // A hash takes everything.
+	if p.Static {
+		_, _ = fmt.Fprintln(sum, "static")
+	}
 	files := []string{filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum")}
 	for _, pattern := range p.Sources {
 		sources, err := filepath.Glob(filepath.Join(module, pattern))
@@ -176,7 +222,7 @@ func ModuleDir(ctx context.Context, p Program, module string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := command(ctx, filepath.Join(tunnel, p.Module), "mod", "download", "-json", module)
+	out, err := command(ctx, filepath.Join(tunnel, p.Module), nil, "mod", "download", "-json", module)
 	if err != nil {
 		return "", fmt.Errorf("folder of module %s: %w", module, err)
 	}
@@ -189,7 +235,7 @@ func ModuleDir(ctx context.Context, p Program, module string) (string, error) {
 
 // Root returns the folder of the wind tunnel's module, in which this process must run.
 func Root(ctx context.Context) (string, error) {
-	out, err := command(ctx, "", "list", "-m", "-f", "{{.Dir}}", "k8s-scalers/windtunnel")
+	out, err := command(ctx, "", nil, "list", "-m", "-f", "{{.Dir}}", "k8s-scalers/windtunnel")
 	if err != nil {
 		return "", fmt.Errorf("the sources of the wind tunnel, in which this must run: %w", err)
 	}
@@ -197,9 +243,9 @@ func Root(ctx context.Context) (string, error) {
 }
 
 // command runs the Go command, whose errors are told in its own words.
-func command(ctx context.Context, dir string, args ...string) ([]byte, error) {
+func command(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
