@@ -31,7 +31,8 @@ func Init(told string) int {
 	}
 	out := os.NewFile(reportFD, "report")
 	// The standard input, whose end is the order to end, and the report are handed on.
-	supervisor, err := os.StartProcess("/proc/self/exe", []string{os.Args[0], SuperviseCommand, told}, &os.ProcAttr{
+	// It is this very program, and what it is told comes from the front, which is this program, too.
+	supervisor, err := os.StartProcess("/proc/self/exe", []string{"cluster", SuperviseCommand, told}, &os.ProcAttr{
 		Dir: ".", Env: os.Environ(), Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, out},
 	})
 	if err != nil {
@@ -174,5 +175,5 @@ func clean(dir string) error {
 	case len(mounts) > 0:
 		return fmt.Errorf("%s cannot be removed: %s is still mounted: %w", dir, mounts[0], unix.EBUSY)
 	}
-	return errors.Join(os.RemoveAll(dir), removeCgroups())
+	return errors.Join(os.RemoveAll(dir), removeCgroups(), unlinkOutside())
 }

@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
@@ -28,6 +30,19 @@ func linkOutside(pid int) error {
 		return fmt.Errorf("network of the node: %w", err)
 	}
 	return addressed(hostLink, hostIP)
+}
+
+// unlinkOutside takes the cable away, which the kernel does too, but later.
+func unlinkOutside() error {
+	link, err := netlink.LinkByName(hostLink)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	// Seen from inside, and mostly from outside too, it is gone.
+	if errors.As(err, &netlink.LinkNotFoundError{}) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 // linkInside takes the cable up at the node's end.

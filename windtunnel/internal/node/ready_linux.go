@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,9 +68,9 @@ func complaints(clients *controlplane.Clients, namespace string) string {
 	if err != nil || len(events.Items) == 0 {
 		return ""
 	}
-	text := ""
+	var text strings.Builder
 	for _, e := range events.Items[max(0, len(events.Items)-8):] {
-		text += fmt.Sprintf("\n  %s %s: %s", e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Message)
+		_, _ = fmt.Fprintf(&text, "\n  %s %s: %s", e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Message)
 	}
-	return text
+	return text.String()
 }

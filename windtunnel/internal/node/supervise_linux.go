@@ -185,8 +185,7 @@ func (s *supervisor) startContainerd(ctx context.Context) error {
 	}
 	go s.keep(ctx, spec, p)
 	return p.Await(ctx, func(ctx context.Context) error {
-		_, err := s.image(ctx, "ls", "-q")
-		return err
+		return s.image(ctx, "ls", "-q")
 	})
 }
 
@@ -209,18 +208,18 @@ func (s *supervisor) keep(ctx context.Context, spec process.Spec, p *process.Pro
 }
 
 // image runs a command on containerd's images.
-func (s *supervisor) image(ctx context.Context, args ...string) (string, error) {
+func (s *supervisor) image(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, s.ctr, append([]string{"--address=" + s.settings.Socket, "--namespace=k8s.io", "images"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("ctr images %s: %w: %s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("ctr images %s: %w: %s", strings.Join(args, " "), err, out)
 	}
-	return string(out), nil
+	return nil
 }
 
 func (s *supervisor) importImages(ctx context.Context) error {
 	for _, archive := range s.plan.Images {
-		if _, err := s.image(ctx, "import", "--local", archive); err != nil {
+		if err := s.image(ctx, "import", "--local", archive); err != nil {
 			return err
 		}
 	}
