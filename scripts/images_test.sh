@@ -72,10 +72,12 @@ say "built in $(($(date +%s) - began)) s"
 failed=
 fail() { echo "images_test: FAILED: $*" >&2; failed=yes; }
 
-# inside ROOT USER COMMAND... runs a command in an image whose root file system cannot be written, as Kubernetes will.
-inside() {
+# become ROOT USER COMMAND... turns this shell into a command in an image whose root file system cannot be written, as Kubernetes
+# will; inside runs one. What runs in the background is begun by become, and ends with the process that $! names.
+inside() { (become "$@"); }
+become() {
 	# shellcheck disable=SC2016 # The variables are those of the inner shell.
-	unshare --mount --fork --kill-child sh -euc '
+	exec unshare --mount --fork --kill-child sh -euc '
 		root=$1 user=$2
 		shift 2
 		mount --bind "$root" "$root"
@@ -126,7 +128,7 @@ done
 
 # One of them in full: the web app is served.
 export CAPTIONS_ADDR=127.0.0.1:18479 CAPTIONS_ADMIN_ADDR=127.0.0.1:18480
-inside "$frontend" 65532 /usr/local/bin/frontend >"$tmp/frontend" 2>&1 &
+become "$frontend" 65532 /usr/local/bin/frontend >"$tmp/frontend" 2>&1 &
 pid=$!
 tries=0
 until curl -sf http://127.0.0.1:18479/ >"$tmp/page" || [ $tries = 50 ]; do
@@ -134,7 +136,7 @@ until curl -sf http://127.0.0.1:18479/ >"$tmp/page" || [ $tries = 50 ]; do
 	sleep 0.2
 done
 unset CAPTIONS_ADDR CAPTIONS_ADMIN_ADDR
-kill $pid 2>/dev/null || true
+kill -KILL $pid 2>/dev/null || true # unshare waits for its child through any other signal.
 wait $pid 2>/dev/null || true
 grep -qi '<html' "$tmp/page" || { cat "$tmp/frontend"; fail "frontend does not serve the web app"; }
 
