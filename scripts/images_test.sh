@@ -73,7 +73,7 @@ failed=
 fail() { echo "images_test: FAILED: $*" >&2; failed=yes; }
 
 # become ROOT USER COMMAND... turns this shell into a command in an image whose root file system cannot be written, as Kubernetes
-# will; inside runs one. What runs in the background is begun by become, and ends with the process that $! names.
+# will; inside runs one. Its process, that of the command, is the child of the shell that became it.
 inside() { (become "$@"); }
 become() {
 	# shellcheck disable=SC2016 # The variables are those of the inner shell.
@@ -136,7 +136,9 @@ until curl -sf http://127.0.0.1:18479/ >"$tmp/page" || [ $tries = 50 ]; do
 	sleep 0.2
 done
 unset CAPTIONS_ADDR CAPTIONS_ADMIN_ADDR
-kill -KILL $pid 2>/dev/null || true # unshare waits for its child through any other signal.
+# The server itself: unshare waits for it through any signal, and who changes the user outlives whoever began it.
+read -r server <"/proc/$pid/task/$pid/children"
+kill "$server"
 wait $pid 2>/dev/null || true
 grep -qi '<html' "$tmp/page" || { cat "$tmp/frontend"; fail "frontend does not serve the web app"; }
 
