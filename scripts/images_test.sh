@@ -137,8 +137,8 @@ until curl -sf http://127.0.0.1:18479/ >"$tmp/page" || [ $tries = 50 ]; do
 done
 unset CAPTIONS_ADDR CAPTIONS_ADMIN_ADDR
 # The server itself: unshare waits for it through any signal, and who changes the user outlives whoever began it.
-read -r server <"/proc/$pid/task/$pid/children"
-kill "$server"
+pkill -P "$pid" || true
+kill -KILL $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 grep -qi '<html' "$tmp/page" || { cat "$tmp/frontend"; fail "frontend does not serve the web app"; }
 
