@@ -147,7 +147,7 @@ func (p *platform) services() error {
 
 	engines, err := p.Worker(compose.Work{
 		Store: p.store, Queue: p.queue, Shared: p.shared, Bucket: p.s3.Bucket, WorkDir: p.tmp(),
-		Settings: p.s.Worker, Delivery: p.s.Delivery, Engines: p.s.Engines, Nice: 10,
+		Settings: p.s.Worker, Delivery: p.s.Delivery, Engines: p.s.Engines,
 	})
 	if err != nil {
 		return err

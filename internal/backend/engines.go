@@ -18,7 +18,6 @@ import (
 // EngineOptions are how a speech engine runs.
 type EngineOptions struct {
 	Processes int    // of engines that run here
-	Nice      int    // by how much these yield the cores to others
 	TempDir   string // empty: the system's
 	Attempts  int    // how often a call of an engine behind HTTP is tried here; 0 is once, for callers with a queue
 	Logger    *slog.Logger
@@ -35,7 +34,7 @@ func Engine(name string, s config.Engines, o EngineOptions) (speech.Recognizer, 
 	)
 	switch name {
 	case pocketsphinx.Name:
-		return pocketsphinx.New(pocketsphinx.Deps{Model: s.PocketSphinxModel, Processes: o.Processes, Nice: o.Nice, TempDir: o.TempDir, Logger: o.Logger})
+		return pocketsphinx.New(pocketsphinx.Deps{Model: s.PocketSphinxModel, Processes: o.Processes, TempDir: o.TempDir, Logger: o.Logger})
 	case deepgram.Name:
 		engine, err = deepgram.New(deepgram.Deps{Key: s.DeepgramKey, BaseURL: string(s.DeepgramURL), Model: s.DeepgramModel, Logger: o.Logger})
 	case openai.Name:

@@ -83,8 +83,6 @@ type Work struct {
 	Settings config.Worker
 	Delivery config.Delivery
 	Engines  config.Engines
-	// Nice is by how much engines that run here yield the cores to the rest of the process.
-	Nice int
 	// Idle is how long no task may have come before OnIdle is called, once; 0 is for ever.
 	Idle   time.Duration
 	OnIdle func()
@@ -96,7 +94,7 @@ func (p *Process) Worker(w Work) ([]speech.Capabilities, error) {
 		return nil, err
 	}
 	engines, err := backend.Engines(w.Engines, backend.EngineOptions{
-		Processes: w.Settings.Workers, Nice: w.Nice, TempDir: w.WorkDir, Logger: p.Log,
+		Processes: w.Settings.Workers, TempDir: w.WorkDir, Logger: p.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -105,7 +105,10 @@ func ffprobe(ctx context.Context, path string) (out []byte, failure, err error) 
 	cmd := command(limited, &stderr, "ffprobe", args...)
 	var stdout bytes.Buffer
 	cmd.Stdout = &limitedWriter{w: &stdout, left: probeOutput}
-	runErr := cmd.Run()
+	runErr := start(cmd)
+	if runErr == nil {
+		runErr = cmd.Wait()
+	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, fmt.Errorf("probe: %w (%w)", ctx.Err(), context.Cause(ctx))

@@ -33,12 +33,10 @@ type Deps struct {
 	// Model is the folder with the acoustic model (en-us), the dictionary (cmudict-en-us.dict) and the language model
 	// (en-us.lm.bin). Default: where the Debian package pocketsphinx-en-us puts it.
 	Model     string
-	Processes int // how many at once; default: one a core
-	// Nice is by how much the processes yield the cores to others, 0 to 19, so that a busy server still answers at once.
-	Nice    int
-	Idle    time.Duration // how long a process may have nothing to do before it is stopped; default: 30 s
-	TempDir string        // for utterances, at most half a megabyte a process; empty: the system's
-	Logger  *slog.Logger
+	Processes int           // how many at once; default: one a core
+	Idle      time.Duration // how long a process may have nothing to do before it is stopped; default: 30 s
+	TempDir   string        // for utterances, at most half a megabyte a process; empty: the system's
+	Logger    *slog.Logger
 }
 
 // Engine is a [speech.Recognizer]. Its processes are started when they are needed and stopped when they are idle.

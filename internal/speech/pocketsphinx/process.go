@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"k8s-scalers/internal/media"
 	"k8s-scalers/internal/media/pcm"
 )
 
@@ -73,9 +74,7 @@ func start(ctx context.Context, d Deps) (_ *process, err error) {
 		_ = output.Close()
 		return nil, fmt.Errorf("run pocketsphinx: %w", err)
 	}
-	if d.Nice > 0 {
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.cmd.Process.Pid, d.Nice) // It works without, too.
-	}
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.cmd.Process.Pid, media.Yield) // It works without, too.
 	p.output, p.lines = output, bufio.NewReaderSize(output, 64<<10)
 	return p, nil
 }
