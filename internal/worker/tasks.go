@@ -295,21 +295,22 @@ func (w *Worker) transcribe(ctx context.Context, t caption.Task) (string, error)
 	if err != nil {
 		return name, err
 	}
+	next := t.Segment + p.Window
 	if slices.Contains(missing, t.Segment) {
 		if j, err = w.recognize(ctx, t, j, engine, p.Segments[t.Segment]); err != nil {
 			return name, err
 		}
-		if missing, err = w.Segments.MissingSegments(ctx, j.ID, len(p.Segments)); err != nil {
-			return name, err
+		if j.Done == len(p.Segments) {
+			missing = nil
 		}
+	} else if i := slices.IndexFunc(missing, func(i int) bool { return i > t.Segment && i%p.Window == t.Segment%p.Window }); i >= 0 {
+		next = missing[i]
 	}
-	if len(missing) == 0 {
+	switch {
+	case len(missing) == 0:
 		return name, w.Queue.Publish(ctx, caption.Task{Kind: caption.Assemble, JobID: t.JobID, Run: t.Run, Trace: t.Trace})
-	}
-	for _, i := range missing {
-		if i > t.Segment && i%p.Window == t.Segment%p.Window {
-			return name, w.Queue.Publish(ctx, caption.Task{Kind: caption.Transcribe, JobID: t.JobID, Run: t.Run, Segment: i, Trace: t.Trace})
-		}
+	case next < len(p.Segments):
+		return name, w.Queue.Publish(ctx, caption.Task{Kind: caption.Transcribe, JobID: t.JobID, Run: t.Run, Segment: next, Trace: t.Trace})
 	}
 	return name, nil
 }

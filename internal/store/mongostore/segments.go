@@ -32,20 +32,12 @@ func (s *Store) SaveSegment(ctx context.Context, jobID string, r caption.Segment
 		return caption.Job{}, false, err
 	}
 	err = s.write(ctx, "store a segment", func(ctx context.Context) error {
-		got, err := s.got(ctx, jobID)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(got, r.Index) {
-			j, err = s.findJob(ctx, byID(jobID))
-			return err
-		}
 		d := segmentDoc{ID: fmt.Sprintf("%s/%d", jobID, r.Index), Job: jobID, Index: r.Index, Result: result}
 		if _, err := s.segments.InsertOne(ctx, d); err != nil && !mongo.IsDuplicateKeyError(err) {
 			return err
 		}
 		j, first, err = s.countSegment(ctx, jobID, r.Index)
-		if err != nil && caption.KindOf(err) == caption.KindNotFound { // It was deleted meanwhile.
+		if err != nil && caption.KindOf(err) == caption.KindNotFound { // It was deleted before or meanwhile.
 			_, _ = s.segments.DeleteOne(ctx, byID(d.ID)) // Where that fails it is a document that nothing leads to.
 		}
 		return err
