@@ -127,19 +127,20 @@ for name in $services caption-worker captions; do
 done
 
 # One of them in full: the web app is served.
-export CAPTIONS_ADDR=127.0.0.1:18479 CAPTIONS_ADMIN_ADDR=127.0.0.1:18480
-become "$frontend" 65532 /usr/local/bin/frontend >"$tmp/frontend" 2>&1 &
+export CAPTIONS_ADDR=127.0.0.1:18479 CAPTIONS_ADMIN_ADDR=127.0.0.1:18480 CAPTIONS_DRAIN_PAUSE=0s
+become "$frontend" 65532 /usr/local/bin/frontend >"$tmp/frontend" 2>&1 9>&- &
 pid=$!
 tries=0
 until curl -sf http://127.0.0.1:18479/ >"$tmp/page" || [ $tries = 50 ]; do
 	tries=$((tries + 1))
 	sleep 0.2
 done
-unset CAPTIONS_ADDR CAPTIONS_ADMIN_ADDR
-# The server itself: unshare waits for it through any signal, and who changes the user outlives whoever began it.
-pkill -P "$pid" || true
-kill -KILL $pid 2>/dev/null || true
-wait $pid 2>/dev/null || true
+unset CAPTIONS_ADDR CAPTIONS_ADMIN_ADDR CAPTIONS_DRAIN_PAUSE
+# The server itself is asked to end: unshare, its parent, lets no signal through and ends with it.
+pkill -TERM -P "$pid" || true
+code=0
+wait $pid || code=$?
+[ $code = 0 ] || { cat "$tmp/frontend"; fail "frontend ended with $code"; }
 grep -qi '<html' "$tmp/page" || { cat "$tmp/frontend"; fail "frontend does not serve the web app"; }
 
 # What the worker needs to turn speech into text is in its image: the command that does so without a server runs in it.
