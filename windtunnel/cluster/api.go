@@ -44,6 +44,8 @@ type API struct {
 	waiting unbound
 	placed  bound
 	budgets budgets
+	// turns are those of the controllers.
+	turns turns
 }
 
 func newAPI(scheme *runtime.Scheme) *API {

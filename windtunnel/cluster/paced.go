@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -15,20 +14,15 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
-// paced is a clientset whose writes take a moment of virtual time. The clock moves on only when every goroutine waits, so a
-// controller goes on after a write when everybody, its own cache included, has seen it. Without that the number of
-// conflicts and retries would depend on which goroutine is faster, and with it the moment at which things happen. Only
-// what the controllers write is here; the rest is the fake clientset's. These writes go straight to the API: the fake one would copy
-// each object several times over for its log of calls.
+// paced is a clientset whose writers wait for their next turn after each write, so that a controller goes on when everybody, its own cache
+// included, has seen what it wrote. Without that the number of conflicts and retries would depend on which goroutine is faster, and with it
+// the moment at which things happen. Pods are created and deleted by several goroutines at once; they take turns for the
+// write itself, too. Only what the controllers write is here; the rest is the fake clientset's. These writes go straight to the API: the
+// fake one would copy each object several times over for its log of calls.
 type paced struct {
 	kubernetes.Interface
 	api *API
 }
-
-// moment is short enough for hundreds of writes within half a second.
-const moment = time.Microsecond
-
-func pause() { time.Sleep(moment) }
 
 func (c paced) CoreV1() coreclient.CoreV1Interface { return pacedCore{c.Interface.CoreV1(), c.api} }
 func (c paced) AppsV1() appsclient.AppsV1Interface { return pacedApps{c.Interface.AppsV1(), c.api} }
@@ -36,9 +30,14 @@ func (c paced) AutoscalingV2() autoscalingclient.AutoscalingV2Interface {
 	return pacedAutoscaling{c.Interface.AutoscalingV2(), c.api}
 }
 
-// write updates an object, and takes the moment that this needs.
+// turnOf is the name under which the writer of an object waits for its turn.
+func turnOf(resource schema.GroupResource, namespace, name string) string {
+	return resource.Resource + " " + namespace + "/" + name
+}
+
+// write updates an object.
 func write[T Object](api *API, resource schema.GroupResource, subresource string, object T) (T, error) {
-	defer pause()
+	defer api.turns.take(turnOf(resource, object.GetNamespace(), object.GetName()))
 	stored, err := api.Update(resource, subresource, object)
 	if err != nil {
 		var none T
@@ -49,7 +48,7 @@ func write[T Object](api *API, resource schema.GroupResource, subresource string
 
 // create adds an object to a namespace.
 func create[T Object](api *API, resource schema.GroupResource, namespace string, object T) (T, error) {
-	defer pause()
+	defer api.turns.take(turnOf(resource, namespace, object.GetGenerateName()+object.GetName()))
 	if object.GetNamespace() == "" {
 		object.SetNamespace(namespace)
 	}
@@ -77,17 +76,15 @@ type pacedPods struct {
 }
 
 func (c pacedPods) Create(_ context.Context, pod *corev1.Pod, _ metav1.CreateOptions) (*corev1.Pod, error) {
+	c.api.turns.take(turnOf(podResource, c.namespace, pod.GenerateName+pod.Name))
 	return create(c.api, podResource, c.namespace, pod)
 }
 
 func (c pacedPods) Delete(_ context.Context, name string, options metav1.DeleteOptions) error {
-	defer pause()
+	who := turnOf(podResource, c.namespace, name)
+	c.api.turns.take(who)
+	defer c.api.turns.take(who)
 	return c.api.Delete(podResource, c.namespace, name, options)
-}
-
-func (c pacedPods) Bind(_ context.Context, binding *corev1.Binding, _ metav1.CreateOptions) error {
-	defer pause()
-	return c.api.Bind(binding)
 }
 
 type pacedApps struct {

@@ -67,7 +67,7 @@ func (s scales) Update(_ context.Context, resource schema.GroupResource, scale *
 	if resource != deploymentResource {
 		return nil, apierrors.NewNotFound(resource, scale.Name)
 	}
-	defer pause()
+	defer s.API.turns.take(turnOf(resource, s.namespace, scale.Name))
 	return scale, s.API.Scale(s.namespace, scale.Name, scale.Spec.Replicas, s.Scaled)
 }
 

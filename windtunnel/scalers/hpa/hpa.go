@@ -31,7 +31,7 @@ const (
 //
 // Each controller gets one worker, so that what it does at one moment has one order.
 func Run(ctx context.Context, c *cluster.Cluster, pipeline *metrics.Pipeline, external External, scales cluster.Scales) (start func(), wait func(), err error) {
-	apps, pods := c.Informers.Apps().V1(), c.Informers.Core().V1().Pods()
+	apps, pods := c.Informers.Apps().V1(), c.SortedPods()
 	horizontal := podautoscaler.NewHorizontalController(ctx, c.Client.CoreV1(), scales, c.Client.AutoscalingV2(), cluster.Mapper(),
 		client{&lockedPipeline{pipeline: pipeline}, external}, c.Informers.Autoscaling().V2().HorizontalPodAutoscalers(), pods,
 		syncPeriod, downscaleWindow, tolerance, cpuInitialization, initialReadinessDelay)
@@ -42,9 +42,9 @@ func Run(ctx context.Context, c *cluster.Cluster, pipeline *metrics.Pipeline, ex
 	replicaSets := replicaset.NewReplicaSetController(ctx, apps.ReplicaSets(), pods, c.Client, burstReplicas)
 	var running sync.WaitGroup
 	start = func() {
-		running.Go(func() { horizontal.Run(ctx, 1) })
-		running.Go(func() { deployments.Run(ctx, 1) })
-		running.Go(func() { replicaSets.Run(ctx, 1) })
+		running.Go(func() { horizontal.Run(c.InTurn(ctx, "horizontalpodautoscaler"), 1) })
+		running.Go(func() { deployments.Run(c.InTurn(ctx, "deployment"), 1) })
+		running.Go(func() { replicaSets.Run(c.InTurn(ctx, "replicaset"), 1) })
 	}
 	return start, running.Wait, nil
 }

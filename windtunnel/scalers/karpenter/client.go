@@ -33,6 +33,16 @@ type apiClient struct {
 
 var _ client.Client = (*apiClient)(nil)
 
+// atOnce marks the context of what runs while others may act, too, and writes from several goroutines at once.
+type atOnce struct{}
+
+// turn waits, where the caller is not the only one who acts, until it may write.
+func (c *apiClient) turn(ctx context.Context, resource schema.GroupResource, object client.Object) {
+	if ctx.Value(atOnce{}) != nil {
+		c.api.Turn(resource, object)
+	}
+}
+
 var errNotSupported = errors.New("this cluster in memory does not support the call")
 
 func (c *apiClient) resource(object runtime.Object) (schema.GroupResource, error) {
@@ -161,11 +171,12 @@ func field(object cluster.Object, name string) (string, error) {
 	return "", fmt.Errorf("list %T by %s: %w", object, name, errNotSupported)
 }
 
-func (c *apiClient) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
+func (c *apiClient) Create(ctx context.Context, object client.Object, _ ...client.CreateOption) error {
 	resource, err := c.resource(object)
 	if err != nil {
 		return err
 	}
+	c.turn(ctx, resource, object)
 	created, err := c.api.Create(resource, object)
 	if err == nil {
 		store(created, object)
@@ -173,25 +184,27 @@ func (c *apiClient) Create(_ context.Context, object client.Object, _ ...client.
 	return err
 }
 
-func (c *apiClient) Delete(_ context.Context, object client.Object, options ...client.DeleteOption) error {
+func (c *apiClient) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
 	var o client.DeleteOptions
 	o.ApplyOptions(options)
 	resource, err := c.resource(object)
 	if err != nil {
 		return err
 	}
+	c.turn(ctx, resource, object)
 	return c.api.Delete(resource, object.GetNamespace(), object.GetName(), *o.AsDeleteOptions())
 }
 
-func (c *apiClient) Update(_ context.Context, object client.Object, _ ...client.UpdateOption) error {
-	return c.update(object, "")
+func (c *apiClient) Update(ctx context.Context, object client.Object, _ ...client.UpdateOption) error {
+	return c.update(ctx, object, "")
 }
 
-func (c *apiClient) update(object client.Object, subresource string) error {
+func (c *apiClient) update(ctx context.Context, object client.Object, subresource string) error {
 	resource, err := c.resource(object)
 	if err != nil {
 		return err
 	}
+	c.turn(ctx, resource, object)
 	updated, err := c.api.Update(resource, subresource, object)
 	if err == nil {
 		store(updated, object)
@@ -199,11 +212,11 @@ func (c *apiClient) update(object client.Object, subresource string) error {
 	return err
 }
 
-func (c *apiClient) Patch(_ context.Context, object client.Object, patch client.Patch, _ ...client.PatchOption) error {
-	return c.patch(object, patch, "")
+func (c *apiClient) Patch(ctx context.Context, object client.Object, patch client.Patch, _ ...client.PatchOption) error {
+	return c.patch(ctx, object, patch, "")
 }
 
-func (c *apiClient) patch(object client.Object, patch client.Patch, subresource string) error {
+func (c *apiClient) patch(ctx context.Context, object client.Object, patch client.Patch, subresource string) error {
 	resource, err := c.resource(object)
 	if err != nil {
 		return err
@@ -212,6 +225,7 @@ func (c *apiClient) patch(object client.Object, patch client.Patch, subresource 
 	if err != nil {
 		return err
 	}
+	c.turn(ctx, resource, object)
 	patched, err := c.api.Patch(resource, subresource, object.GetNamespace(), object.GetName(), patch.Type(), data)
 	if err == nil {
 		store(patched, object)
@@ -264,12 +278,12 @@ func (s subresource) Create(_ context.Context, object, sub client.Object, _ ...c
 	return s.evict(object.GetNamespace(), object.GetName(), eviction.DeleteOptions)
 }
 
-func (s subresource) Update(_ context.Context, object client.Object, _ ...client.SubResourceUpdateOption) error {
-	return s.update(object, s.name)
+func (s subresource) Update(ctx context.Context, object client.Object, _ ...client.SubResourceUpdateOption) error {
+	return s.update(ctx, object, s.name)
 }
 
-func (s subresource) Patch(_ context.Context, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
-	return s.patch(object, patch, s.name)
+func (s subresource) Patch(ctx context.Context, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+	return s.patch(ctx, object, patch, s.name)
 }
 
 func (s subresource) Apply(context.Context, runtime.ApplyConfiguration, ...client.SubResourceApplyOption) error {

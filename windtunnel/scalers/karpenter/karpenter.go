@@ -214,7 +214,7 @@ func (k *Karpenter) disrupt() time.Duration {
 		return polling
 	}
 	k.idle = thought{}
-	result, err := k.disruption.Reconcile(k.ctx)
+	result, err := k.disruption.Reconcile(context.WithValue(k.ctx, atOnce{}, true))
 	if err != nil && k.ctx.Err() == nil {
 		k.config.Failed(err, "karpenter: disruption")
 	}
