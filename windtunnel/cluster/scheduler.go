@@ -31,6 +31,7 @@ import (
 // the back-off, at most 10 s, ends first.
 type Scheduler struct {
 	ctx       context.Context
+	hearing   *hearing
 	scheduler *scheduler.Scheduler
 }
 
@@ -44,7 +45,8 @@ func NewScheduler(ctx context.Context, c *Cluster) (*Scheduler, error) {
 	// would take most of the time of a run.
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	s, err := scheduler.New(ended, c.fake, c.Informers, nil, noEvents,
+	hearing := &hearing{SharedInformerFactory: c.Informers}
+	s, err := scheduler.New(ended, c.fake, hearing, nil, noEvents,
 		scheduler.WithProfiles(*profile), scheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{preemptionName: newPreemption}),
 		scheduler.WithParallelism(1), scheduler.WithClock(&distinct{}))
 	if err != nil {
@@ -56,7 +58,7 @@ func NewScheduler(ctx context.Context, c *Cluster) (*Scheduler, error) {
 		}
 		return s.SchedulingQueue.Pop(logger)
 	}
-	return &Scheduler{ctx: ctx, scheduler: s}, nil
+	return &Scheduler{ctx: ctx, hearing: hearing, scheduler: s}, nil
 }
 
 // Start begins the timers that bring pods back into the queue. The informers must have synchronized.
@@ -68,7 +70,7 @@ func (s *Scheduler) Stop() { s.scheduler.SchedulingQueue.Close() }
 // Step schedules pods until none is left that could be scheduled now. After each it calls settle, which must wait until
 // everything else does.
 func (s *Scheduler) Step(settle func()) {
-	for len(s.scheduler.SchedulingQueue.PodsInActiveQ()) > 0 {
+	for s.hearing.listen(); len(s.scheduler.SchedulingQueue.PodsInActiveQ()) > 0; s.hearing.listen() {
 		s.scheduler.ScheduleOne(s.ctx)
 		settle()
 	}
