@@ -24,6 +24,10 @@ func New(scheme *runtime.Scheme) *Cluster {
 	return &Cluster{API: api, Client: paced{client, api}, Informers: informers.NewSharedInformerFactory(client, 0), fake: client}
 }
 
+// Disturb lets disturb be called wherever one goroutine may overtake another: before each use of the API, and before each event of a watch.
+// It is for tests, whose disturb loses time by chance; nothing may depend on it. It must be called before the informers start.
+func (c *Cluster) Disturb(disturb func()) { c.store.disturb = disturb }
+
 // Admit lets change see every pod that is about to be created, as a mutating webhook does.
 func (c *Cluster) Admit(change func(pod Object)) {
 	c.admit = append(c.admit, change)

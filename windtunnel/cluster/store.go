@@ -27,6 +27,8 @@ type store struct {
 	mu      sync.Mutex
 	version int64
 	kinds   map[schema.GroupResource]*kind
+	// disturb is called where goroutines may overtake each other.
+	disturb func()
 }
 
 type kind struct {
@@ -41,7 +43,7 @@ type kind struct {
 }
 
 func newStore() *store {
-	return &store{kinds: map[schema.GroupResource]*kind{}}
+	return &store{kinds: map[schema.GroupResource]*kind{}, disturb: func() {}}
 }
 
 func (s *store) kind(of schema.GroupResource) *kind {
@@ -55,6 +57,7 @@ func (s *store) kind(of schema.GroupResource) *kind {
 
 // transact runs change with the store locked. Everything else in this file that is called through a txn needs the lock.
 func (s *store) transact(change func(txn) error) error {
+	s.disturb()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return change(txn{s})
@@ -160,7 +163,7 @@ func (s *store) watch(resource schema.GroupResource, namespace, since string) (w
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("resource version %q is not a number", since))
 		}
 	}
-	w := newWatcher(namespace)
+	w := newWatcher(namespace, s.disturb)
 	for _, object := range (txn{s}).list(resource, namespace) {
 		if version, _ := strconv.ParseInt(object.GetResourceVersion(), 10, 64); version > after {
 			w.push(watch.Event{Type: watch.Added, Object: object})
@@ -191,6 +194,7 @@ func (t txn) fill(list runtime.Object, objects []Object) error {
 // watcher hands events to one reader in order, however slow it is.
 type watcher struct {
 	namespace string
+	disturb   func()
 	results   chan watch.Event
 	done      chan struct{}
 	stop      sync.Once
@@ -200,9 +204,10 @@ type watcher struct {
 	wake    chan struct{}
 }
 
-func newWatcher(namespace string) *watcher {
+func newWatcher(namespace string, disturb func()) *watcher {
 	w := &watcher{
 		namespace: namespace,
+		disturb:   disturb,
 		results:   make(chan watch.Event),
 		done:      make(chan struct{}),
 		wake:      make(chan struct{}, 1),
@@ -242,6 +247,7 @@ func (w *watcher) run() {
 		w.pending = nil
 		w.mu.Unlock()
 		for _, event := range batch {
+			w.disturb()
 			select {
 			case w.results <- event:
 			case <-w.done:

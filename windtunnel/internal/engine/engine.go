@@ -29,6 +29,8 @@ type Input struct {
 	Warned   func([]report.Note)
 	Progress func(time.Duration)
 	Stopped  func() bool
+	// Disturb, if not nil, is for tests; see cluster.Disturb.
+	Disturb func()
 }
 
 const (
@@ -88,6 +90,9 @@ func Run(in Input) (*report.Result, error) {
 		return nil, err
 	}
 	r.cluster = cluster.New(r.scheme)
+	if r.Disturb != nil {
+		r.cluster.Disturb(r.Disturb)
+	}
 	world, err := r.fill()
 	if err != nil {
 		return nil, err

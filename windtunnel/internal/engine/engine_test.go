@@ -1,11 +1,8 @@
 package engine_test
 
 import (
-	"bytes"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,40 +16,6 @@ func run(t *testing.T, path string, options windtunnel.Options) *report.Result {
 	r := windtunneltest.Run(t, path, options)
 	require.Empty(t, r.Check())
 	return r
-}
-
-func TestSameSeedSameBytesOnAnyNumberOfCores(t *testing.T) {
-	for path, duration := range map[string]time.Duration{
-		"testdata/day.yaml": 10 * time.Hour, "testdata/nodes.yaml": 3 * time.Hour, "testdata/groups.yaml": time.Hour,
-		"testdata/crowded.yaml": 10 * time.Minute, "testdata/pools.yaml": time.Hour,
-	} {
-		t.Run(path, func(t *testing.T) { sameBytes(t, path, duration) })
-	}
-}
-
-func sameBytes(t *testing.T, path string, duration time.Duration) {
-	t.Helper()
-	var first string
-	cores := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(cores)
-	for _, n := range []int{1, 2, 4, 2} {
-		runtime.GOMAXPROCS(n)
-		var out bytes.Buffer
-		require.NoError(t, run(t, path, windtunnel.Options{Duration: duration}).WriteJSON(&out))
-		if first == "" {
-			first = out.String()
-		}
-		if got := out.String(); got != first {
-			at := 0
-			for at < min(len(first), len(got)) && first[at] == got[at] {
-				at++
-			}
-			require.Equal(t, first[max(at-300, 0):min(at+100, len(first))], got[max(at-300, 0):min(at+100, len(got))], "with %d cores", n)
-		}
-	}
-	var other bytes.Buffer
-	require.NoError(t, run(t, path, windtunnel.Options{Duration: duration, Seed: 7}).WriteJSON(&other))
-	require.NotEqual(t, first, other.String(), "another seed")
 }
 
 func TestTheRealControllerScalesWithTheLoad(t *testing.T) {
