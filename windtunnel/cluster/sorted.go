@@ -3,7 +3,7 @@ package cluster
 import (
 	"slices"
 
-	"k8s.io/client-go/informers/core/v1"
+	corev1 "k8s.io/client-go/informers/core/v1"
 	listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 )
@@ -11,7 +11,7 @@ import (
 // SortedPods is the informer of pods whose cache lists them by namespace and name. That of client-go lists them in the order of a
 // Go map, and the ReplicaSet controller's order of the pods that go first has circles: of three pods each may be before the next, so which of
 // them go depends on the order in which it gets them.
-func (c *Cluster) SortedPods() v1.PodInformer {
+func (c *Cluster) SortedPods() corev1.PodInformer {
 	return sortedPods{c.Informers.Core().V1().Pods().Informer()}
 }
 
