@@ -138,7 +138,7 @@ func (l *lab) watchJobs(ctx context.Context, name string, users []*user, uploads
 					h, err := listen(watching, ws)
 					mu.Lock()
 					defer mu.Unlock()
-					if delays = append(delays, h.delays...); err != nil {
+					if delays = append(delays, sinceStored(h.updates)...); err != nil {
 						broken = append(broken, err)
 					}
 				})
@@ -180,9 +180,30 @@ func (u *user) subscribe(ctx context.Context, jobID string) (*websocket.Conn, er
 
 // heard is what a subscriber was told of a job.
 type heard struct {
-	delays   []time.Duration // of each update
-	segments int             // how many were sent, repetitions included
+	updates  []update
+	segments int // how many were sent, repetitions included
 	last     captioning.JobView
+}
+
+// update is a state of a job as a subscriber received it.
+type update struct {
+	state    moment
+	stored   time.Time // the job's updated_at, which is set just before it is stored
+	received time.Time
+}
+
+// moment names a state of a job.
+type moment struct {
+	job string
+	seq int64
+}
+
+// sinceStored are the delays of updates from when they were stored.
+func sinceStored(updates []update) (delays []time.Duration) {
+	for _, u := range updates {
+		delays = append(delays, u.received.Sub(u.stored))
+	}
+	return delays
 }
 
 // listen receives events until ctx ends or the job does. Being cut off before is an error.
@@ -203,7 +224,7 @@ func listen(ctx context.Context, ws *websocket.Conn) (h heard, err error) {
 		}
 		h.segments, h.last = h.segments+len(m.Segments), m.Job
 		if m.Type == "update" {
-			h.delays = append(h.delays, received.Sub(m.Job.UpdatedAt))
+			h.updates = append(h.updates, update{moment{m.Job.ID, m.Job.Seq}, m.Job.UpdatedAt, received})
 		}
 	}
 }
