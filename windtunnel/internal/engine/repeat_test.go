@@ -15,6 +15,7 @@ import (
 	"k8s-scalers/windtunnel/manifest"
 	"k8s-scalers/windtunnel/report"
 	"k8s-scalers/windtunnel/scenario"
+	"k8s-scalers/windtunnel/scenarios"
 )
 
 // repeated are scenarios with every scaler, each for as long as all of them need to act.
@@ -47,20 +48,33 @@ func TestSameBytesWhicheverGoroutineIsFaster(t *testing.T) {
 	for path, duration := range repeated {
 		t.Run(path, func(t *testing.T) {
 			first := bytesOf(t, run(t, path, windtunnel.Options{Duration: duration}))
+			s, err := scenario.Read(path)
+			require.NoError(t, err)
+			s.Duration = duration
 			for range 2 {
-				requireSame(t, first, bytesOf(t, disturbed(t, path, duration)))
+				requireSame(t, first, bytesOf(t, disturbed(t, s, s.ManifestPaths())))
 			}
 		})
 	}
 }
 
-// disturbed runs a scenario in which goroutines let others go first, as often as chance will have it.
-func disturbed(t *testing.T, path string, duration time.Duration) *report.Result {
-	t.Helper()
-	s, err := scenario.Read(path)
+// TestSameBytesOfManyNodesAndWorkers is the scenario that was hardest to repeat: pods of workers come and go by the dozen, and Karpenter's nodes
+// with them.
+func TestSameBytesOfManyNodesAndWorkers(t *testing.T) {
+	s, err := scenarios.Read("product-launch")
 	require.NoError(t, err)
-	s.Duration = duration
-	objects, err := manifest.Load(s.ManifestPaths()...)
+	s.Duration = 40 * time.Minute
+	deploy := []string{"../../../deploy/overlays/eks", "../../../deploy/KEDA/caption-worker", "../../../deploy/Karpenter"}
+	first := bytesOf(t, disturbed(t, s, deploy))
+	for range 2 {
+		requireSame(t, first, bytesOf(t, disturbed(t, s, deploy)))
+	}
+}
+
+// disturbed runs a scenario in which goroutines let others go first, as often as chance will have it.
+func disturbed(t *testing.T, s *scenario.Scenario, manifests []string) *report.Result {
+	t.Helper()
+	objects, err := manifest.Load(manifests...)
 	require.NoError(t, err)
 	var result *report.Result
 	require.NoError(t, vtime.Test(t, func() {
