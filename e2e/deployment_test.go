@@ -19,6 +19,8 @@ const (
 	Kills
 	// SmallDisk: its data can be kept on a disk that is full quickly.
 	SmallDisk
+	// Keys: the keys can be read by which it signs tokens and addresses.
+	Keys
 )
 
 // Options are how a deployment is to be set up.

@@ -23,6 +23,9 @@ var run struct {
 	contract *contract
 }
 
+// existingURL names the variable with the address of a deployment that runs already, such as one in a cluster.
+const existingURL = "CAPTIONS_E2E_URL"
+
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
@@ -36,20 +39,25 @@ func testMain(m *testing.M) int {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fail(err)
 	}
-	run.binaries = filepath.Join(dir, "bin")
-	build := exec.Command("go", "build", "-o", run.binaries+"/", "k8s-scalers/cmd/...")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fail(fmt.Errorf("build the programs: %w\n%s", err, out))
-	}
-	if run.backends, err = testservers.StartBackends(context.Background(), filepath.Join(dir, "backends")); err != nil {
-		return fail(err)
+	// A deployment that runs already brings its own.
+	if os.Getenv(existingURL) == "" {
+		run.binaries = filepath.Join(dir, "bin")
+		build := exec.Command("go", "build", "-o", run.binaries+"/", "k8s-scalers/cmd/...")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fail(fmt.Errorf("build the programs: %w\n%s", err, out))
+		}
+		if run.backends, err = testservers.StartBackends(context.Background(), filepath.Join(dir, "backends")); err != nil {
+			return fail(err)
+		}
 	}
 	run.fixtures = &fixtures{dir: dir, files: map[string]string{}}
 	if run.contract, err = newContract(); err != nil {
 		return fail(err)
 	}
 	code := m.Run()
-	run.backends.Stop()
+	if run.backends != nil {
+		run.backends.Stop()
+	}
 	if left := orphans(); len(left) > 0 {
 		return fail(fmt.Errorf("these programs outlived the deployments that started them:\n%s", strings.Join(left, "\n")))
 	}

@@ -28,9 +28,9 @@ type processes struct{ binary string }
 
 func (p processes) Can() (Capability, string) {
 	if os.Geteuid() != 0 {
-		return Alone | Restarts | Kills, "mounting a small disk needs root"
+		return Alone | Restarts | Kills | Keys, "mounting a small disk needs root"
 	}
-	return Alone | Restarts | Kills | SmallDisk, ""
+	return Alone | Restarts | Kills | SmallDisk | Keys, ""
 }
 
 func (p processes) Launch(t testing.TB, o Options) Deployment {

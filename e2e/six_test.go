@@ -22,7 +22,7 @@ type sixProcesses struct {
 }
 
 func (s sixProcesses) Can() (Capability, string) {
-	return Alone | Restarts | Kills, "its data are with servers, not in a folder"
+	return Alone | Restarts | Kills | Keys, "its data are with servers, not in a folder"
 }
 
 func (s sixProcesses) Launch(t testing.TB, o Options) Deployment {
