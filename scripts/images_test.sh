@@ -3,67 +3,22 @@
 # executed in it, whether its program starts on a root file system that cannot be written, how large it is; and the worker's
 # image transcribes a file. make test-images runs it.
 #
-# The base images are made here: Debian by debootstrap, Go's from that with the toolchain of this machine, and a stand-in for
-# distroless of certificates and nothing else. So this shows that the Dockerfile builds, that what it puts on top of its
+# The base images are stand-ins (image_bases.sh). So this shows that the Dockerfile builds, that what it puts on top of its
 # bases is right, and that the programs need nothing of a base without libraries or shell. What the real bases contain it
-# does not show. What was built is kept in IMAGES_CACHE (default: ~/.cache/captions-images) for the next time.
+# does not show.
 set -eu
 cd "$(dirname "$0")/.."
 
 die() { echo "images_test: $*" >&2; exit 1; }
 say() { echo "images_test: $*"; }
 
-[ "$(id -u)" = 0 ] || die "building images without a daemon needs root: sudo make test-images"
 services="auth-service gateway-service upload-service caption-service frontend"
-suite=bookworm
-cache=${IMAGES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/captions-images}
-mkdir -p "$cache"
-exec 9>"$cache/lock"
-flock 9
-
-# Storage of its own: whoever has images of their own keeps them apart.
-export CONTAINERS_STORAGE_CONF="$cache/storage.conf" BUILDAH_ISOLATION=chroot IMAGE_TOOL=buildah TAG=test
-printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/storage"\nrunroot = "%s/run"\n' "$cache" "$cache" >"$CONTAINERS_STORAGE_CONF"
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"; buildah rm --all >/dev/null 2>&1' EXIT
-
-known() { buildah inspect --type image "$1" >/dev/null 2>&1; }
-base() { echo "localhost/captions-base/$1"; }
-
-wanted=$(sed -n 's/^ARG GO_IMAGE=.*:\([0-9.]*\)-.*/\1/p' deploy/images/Dockerfile)
-[ "$wanted" = "$(sed -n 's/^go //p' go.mod)" ] || die "the Dockerfile takes Go $wanted, but go.mod names another version"
-
-if ! known "$(base "debian:$suite")"; then
-	say "Debian $suite by debootstrap"
-	debootstrap --variant=minbase --include=ca-certificates "$suite" "$tmp/debian" http://deb.debian.org/debian >"$tmp/log" 2>&1 ||
-		{ tail "$tmp/log" >&2; die "debootstrap failed"; }
-	rm -rf "$tmp/debian/var/cache/apt" "$tmp/debian/var/lib/apt/lists"
-	container=$(buildah from scratch)
-	buildah add --quiet "$container" "$tmp/debian" / >/dev/null
-	buildah commit --quiet --rm "$container" "$(base "debian:$suite")" >/dev/null
-	rm -rf "$tmp/debian"
-fi
-if ! known "$(base go)"; then
-	container=$(buildah from --pull-never "$(base "debian:$suite")")
-	buildah config --env PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-	buildah commit --quiet --rm "$container" "$(base go)" >/dev/null
-fi
-if ! known "$(base static)"; then
-	mkdir -p "$tmp/static/etc/ssl/certs"
-	cp /etc/ssl/certs/ca-certificates.crt "$tmp/static/etc/ssl/certs/"
-	echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >"$tmp/static/etc/passwd"
-	container=$(buildah from scratch)
-	buildah add --quiet "$container" "$tmp/static" / >/dev/null
-	buildah commit --quiet --rm "$container" "$(base static)" >/dev/null
-fi
-
-# Go itself, its modules and what it has compiled are those of this machine, mounted.
-go list -deps ./cmd/... >/dev/null
-modules=$(go env GOMODCACHE) objects=$(go env GOCACHE)
-BUILD_FLAGS="--pull-never --volume $modules:$modules --volume $objects:$objects
-	--build-arg GOMODCACHE=$modules --build-arg GOCACHE=$objects --volume $(go env GOROOT):/usr/local/go --build-arg GO_IMAGE=$(base go)
-	--build-arg STATIC_IMAGE=$(base static) --build-arg DEBIAN_IMAGE=$(base "debian:$suite")"
-export BUILD_FLAGS
+trap 'rm -rf "$tmp"' EXIT
+TAG="test"
+# shellcheck source=scripts/image_bases.sh
+. scripts/image_bases.sh
+bases
 began=$(date +%s)
 # shellcheck disable=SC2086 # The words of $services are meant to be split.
 scripts/images.sh $services caption-worker captions
@@ -153,5 +108,7 @@ inside "$worker" 65532 /work/captions transcribe -f txt -o - /work/talk.wav >"$t
 grep -q market "$tmp/text" || fail "the worker's image heard: $(cat "$tmp/text")"
 say "the worker's image heard: $(tr '\n' ' ' <"$tmp/text")"
 
+# What earlier versions have left.
+buildah rmi --prune >/dev/null 2>&1 || true
 [ -z "$failed" ] || exit 1
 say "all images are as they should be"
