@@ -31,7 +31,8 @@ type Clients struct {
 	warnings []string
 }
 
-func newClients(kubeconfig string) (*Clients, error) {
+// NewClients returns those of a kubeconfig, also of another control plane than one of [Start].
+func NewClients(kubeconfig string) (*Clients, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("clients of the control plane: %w", err)

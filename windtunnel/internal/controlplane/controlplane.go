@@ -181,7 +181,7 @@ func (cp *ControlPlane) writeKubeconfigs(l layout) error {
 	}
 	cp.Kubeconfig = l.kubeconfig("admin")
 	var err error
-	cp.Clients, err = newClients(cp.Kubeconfig)
+	cp.Clients, err = NewClients(cp.Kubeconfig)
 	return err
 }
 

@@ -85,6 +85,8 @@ func (l layout) apiServerFlags() []string {
 		"--proxy-client-key-file=" + l.pki("front-proxy-client.key"),
 		"--kubelet-client-certificate=" + l.pki("apiserver-kubelet-client.crt"),
 		"--kubelet-client-key=" + l.pki("apiserver-kubelet-client.key"),
+		// Names of nodes are in no DNS.
+		"--kubelet-preferred-address-types=InternalIP",
 	}
 	if l.address == "" {
 		// Without an address of the machine's own, which there need not be, the service kubernetes has no endpoint.

@@ -1,11 +1,13 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,11 +15,11 @@ import (
 // cniPlugins is where Debian puts them.
 const cniPlugins = "/usr/lib/cni"
 
-// memory is what a cluster takes, with something to spare.
-const memory = 3 << 30
+// memory is what a cluster with the whole platform on it takes, with something to spare.
+const memory = 5 << 30
 
-// check says in one sentence what a machine lacks.
-func check() error {
+// Check says in one sentence what a machine lacks.
+func Check(ctx context.Context) error {
 	if os.Getuid() != 0 {
 		return fmt.Errorf("a node needs root, to make namespaces, mounts and cgroups: run this with sudo")
 	}
@@ -42,10 +44,33 @@ func check() error {
 	if err := unix.Sysinfo(&info); err != nil {
 		return err
 	}
-	if total := info.Totalram * uint64(info.Unit); total < memory {
-		return fmt.Errorf("the machine has %d MiB of memory, and a node takes %d", total>>20, memory>>20)
+	if err := checkMemory(info.Totalram * uint64(info.Unit)); err != nil {
+		return err
+	}
+	if err := checkNamespaces(ctx); err != nil {
+		return err
 	}
 	return checkCgroups()
+}
+
+func checkMemory(total uint64) error {
+	if total < memory {
+		return fmt.Errorf("the machine has %d MiB of memory, and a node with the platform on it takes %d", total>>20, memory>>20)
+	}
+	return nil
+}
+
+// namespaces are those in which the cluster lives.
+const namespaces = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+
+// checkNamespaces says whether root may make namespaces, which in most containers it may not.
+func checkNamespaces(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, "true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("this machine does not let root make namespaces, in which a node lives: leave the container that this runs in, or run it privileged (%w)", err)
+	}
+	return nil
 }
 
 // checkCgroups says whether pods can be held to what they request.

@@ -63,7 +63,7 @@ func Home() (string, error) {
 
 // Launch starts a cluster and returns when its node and its addons are ready.
 func Launch(ctx context.Context, opts Options) (_ *Cluster, err error) {
-	if err := check(); err != nil {
+	if err := Check(ctx); err != nil {
 		return nil, err
 	}
 	home, err := Home()
@@ -142,13 +142,13 @@ func (c *Cluster) start(told string) (<-chan report, error) {
 	c.cmd = exec.CommandContext(context.Background(), "/proc/self/exe", InitCommand, told)
 	c.cmd.Stdin, c.cmd.Stderr, c.cmd.ExtraFiles = in, os.Stderr, []*os.File{out}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Cloneflags: namespaces,
 		// Ctrl-C is for the front, which then ends the cluster in good order.
 		Setpgid: true,
 	}
 	if err := c.cmd.Start(); err != nil {
 		c.cmd = nil
-		return nil, fmt.Errorf("this machine does not let root make namespaces, which a node needs (in a container, run it privileged): %w", err)
+		return nil, fmt.Errorf("start the cluster's first process: %w", err)
 	}
 	go func() {
 		_ = c.cmd.Wait() // How it ended has been reported, if anybody waits for that.
