@@ -86,13 +86,34 @@ test-manifests: setup-manifests ## Test what is in deploy/: schemas, lint, alert
 kind: ## The platform in a Kubernetes cluster on this machine, with Docker and kind: http://localhost:8080
 	@scripts/kind.sh
 
-# Where scripts/node_images.sh leaves them.
-NODE_IMAGES = $(or $(IMAGES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/captions-images)/node
+# Where scripts/node_images.sh leaves the archives of images.
+IMAGES = $(or $(IMAGES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/captions-images)
+platform = --images '$(IMAGES)/node' --images '$(IMAGES)/platform' --apply ../deploy/overlays/node
 
 .PHONY: cluster
-cluster: setup-cluster ## A Kubernetes cluster of one node on this machine, as root and without Docker
-	@scripts/node_images.sh
-	@cd windtunnel && go build -o ../bin/cluster ./cmd/cluster && exec ../bin/cluster --images '$(NODE_IMAGES)'
+cluster: setup-cluster bin/cluster ## The platform in a Kubernetes cluster of one node on this machine, as root and without Docker: http://198.18.0.2:30080
+	@scripts/node_images.sh node
+	@scripts/node_images.sh platform
+	@cd windtunnel && exec ../bin/cluster $(platform)
+
+.PHONY: test-node
+test-node: setup-cluster bin/cluster ## Test such a node without the platform: it runs pods, and leaves nothing behind, also when it is killed
+	@scripts/node_images.sh node
+	cd windtunnel && CLUSTER_IMAGES='$(IMAGES)/node' go test -tags cluster -count 1 -timeout $(TEST_TIMEOUT) -v ./internal/node
+
+.PHONY: test-cluster
+test-cluster: setup-test-cluster test-node ## Test the platform on such a node, too: the end-to-end scenarios, and what its pods may do
+	@scripts/node_images.sh platform
+	@cd windtunnel && exec ../bin/cluster $(platform) ../scripts/cluster_test.sh
+
+.PHONY: bin/cluster
+bin/cluster:
+	@cd windtunnel && go build -o ../bin/cluster ./cmd/cluster
+	@bin/cluster --check
+
+.PHONY: e2e
+e2e: setup-test ## Run the end-to-end scenarios on a deployment that runs: make e2e KUBECONFIG=… or URL=http://…
+	@URL='$(URL)' KUBECONFIG='$(KUBECONFIG)' scripts/e2e.sh
 
 .PHONY: images
 images: ## Build the container images with docker, podman or buildah: captions/NAME:dev, or TAG=…
@@ -120,7 +141,7 @@ clean: ## Remove what was built; ./data stays
 	rm -rf bin build
 
 # What the targets above need of the system; each is quick when nothing is missing.
-.PHONY: setup-run setup-services setup-test setup-bench setup-race setup-manifests setup-lint setup-web setup-browser setup-images setup-cluster
+.PHONY: setup-run setup-services setup-test setup-bench setup-race setup-manifests setup-lint setup-web setup-browser setup-images setup-cluster setup-test-cluster
 setup-run:
 	@scripts/setup.sh run
 setup-services:
@@ -143,3 +164,5 @@ setup-images:
 	@scripts/setup.sh test images
 setup-cluster:
 	@scripts/setup.sh images cluster
+setup-test-cluster:
+	@scripts/setup.sh run test images cluster

@@ -22,7 +22,7 @@ modules() { go mod verify >/dev/null && go mod tidy -diff; }
 standin() { (cd internal/testservers/ferretdb && go vet . && go mod tidy -diff); }
 
 # The wind tunnel is one, too, with proofs behind a tag.
-windtunnel() { (cd windtunnel && "$linter" run --build-tags autoscalers ./... && go mod tidy -diff); }
+windtunnel() { (cd windtunnel && "$linter" run --build-tags autoscalers,cluster ./... && go mod tidy -diff); }
 
 reference() {
 	go run ./cmd/captions config-reference | cmp - docs/configuration.md ||
@@ -36,7 +36,7 @@ check golangci-lint "$linter" run ./...
 check golangci-lint-windtunnel windtunnel
 check modules modules
 check ferretdb standin
-check shellcheck shellcheck -x scripts/*.sh .ci/run deploy/addons/install.sh
+check shellcheck shellcheck -x scripts/*.sh .ci/run deploy/addons/install.sh deploy/overlays/node/images/*.sh
 check configuration-reference reference
 check web scripts/web.sh check
 

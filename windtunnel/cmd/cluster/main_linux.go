@@ -1,5 +1,5 @@
 // Command cluster runs a Kubernetes cluster of one node on this machine, as root and without Docker, until it is stopped,
-// or until a command has ended that it is given. make cluster runs it.
+// or until a command has ended that it is given. make cluster and make test-cluster run it.
 package main
 
 import (
@@ -20,7 +20,9 @@ import (
 )
 
 type cli struct {
-	Images string `help:"Folder of image archives (*.tar) that the node gets." required:""`
+	Check  bool     `help:"Only say whether this machine can run a cluster: the exit status is 1 where it cannot."`
+	Images []string `help:"Folder of image archives (*.tar) that the node gets; may be given several times."`
+	Apply  string   `help:"Folder with a kustomization to apply, whose pods must become ready."`
 
 	Command []string `arg:"" optional:"" passthrough:"" help:"What to run while the cluster is there, with KUBECONFIG set; nothing: wait for Ctrl-C."`
 }
@@ -45,18 +47,35 @@ func main() {
 func (c *cli) run() (status int, err error) {
 	ctx, free := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer free()
-	images, err := filepath.Glob(filepath.Join(c.Images, "*.tar"))
-	if err != nil {
-		return 0, err
+	if c.Check {
+		return 0, node.Check(ctx)
 	}
-	if len(images) == 0 {
-		return 0, fmt.Errorf("there are no image archives in %s; scripts/node_images.sh makes them", c.Images)
+	if len(c.Images) == 0 {
+		return 0, errors.New("say with --images where the images are of the node's own pods; scripts/node_images.sh makes them")
 	}
-	cluster, err := node.Launch(ctx, node.Options{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Images: images})
+	var images []string
+	for _, dir := range c.Images {
+		found, err := filepath.Glob(filepath.Join(dir, "*.tar"))
+		if err != nil {
+			return 0, err
+		}
+		if len(found) == 0 {
+			return 0, fmt.Errorf("there are no image archives in %s; scripts/node_images.sh makes them", dir)
+		}
+		images = append(images, found...)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	cluster, err := node.Launch(ctx, node.Options{Logger: log, Images: images})
 	if err != nil {
 		return 0, err
 	}
 	defer cluster.Stop()
+	if c.Apply != "" {
+		log.Info("Applying, and waiting until all pods are ready", "folder", c.Apply)
+		if err := cluster.Apply(ctx, c.Apply, log); err != nil {
+			return 0, err
+		}
+	}
 	if len(c.Command) > 0 {
 		return c.command(ctx, cluster)
 	}

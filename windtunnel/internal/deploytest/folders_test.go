@@ -53,7 +53,7 @@ func TestEveryFolderBuildsAndFitsTheSchemas(t *testing.T) {
 var services = []string{"auth-service", "caption-service", "caption-worker", "frontend", "gateway-service", "upload-service"}
 
 func TestEveryServiceHasWhatItNeeds(t *testing.T) {
-	for _, overlay := range []string{"kind", "eks"} {
+	for _, overlay := range []string{"kind", "node", "eks"} {
 		objects, err := manifest.Load(filepath.Join(deploy, "overlays", overlay))
 		require.NoError(t, err)
 		have := map[string][]string{}
@@ -104,7 +104,7 @@ func checkDeployment(t *testing.T, o *manifest.Object) {
 
 // TestNobodyReachesEverything: a rule without a peer opens a port to or from the whole world, which only the entries may.
 func TestNobodyReachesEverything(t *testing.T) {
-	for _, overlay := range []string{"kind", "eks"} {
+	for _, overlay := range []string{"kind", "node", "eks"} {
 		objects, err := manifest.Load(filepath.Join(deploy, "overlays", overlay))
 		require.NoError(t, err)
 		for _, o := range objects {

@@ -41,7 +41,7 @@ func settings(t *testing.T) map[string]map[string]setting {
 // TestEverySettingIsOneOfItsProgram finds a misspelt or missing setting before a pod does.
 func TestEverySettingIsOneOfItsProgram(t *testing.T) {
 	known := settings(t)
-	for _, overlay := range []string{"kind", "eks"} {
+	for _, overlay := range []string{"kind", "node", "eks"} {
 		objects, err := manifest.Load(filepath.Join(deploy, "overlays", overlay))
 		require.NoError(t, err)
 		configMaps := map[string]map[string]string{}

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -15,6 +16,25 @@ import (
 
 // patience is how long pods may take to be ready: an end to waiting, not a measure of their speed.
 const patience = 5 * time.Minute
+
+// Apply applies a kustomization to the cluster, and returns when all pods that it asks for are ready.
+func (c *Cluster) Apply(ctx context.Context, dir string, log *slog.Logger) error {
+	clients, err := controlplane.NewClients(c.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	objects, err := controlplane.Kustomize(dir)
+	if err != nil {
+		return err
+	}
+	if err := clients.Apply(ctx, objects...); err != nil {
+		return err
+	}
+	for _, warning := range clients.Warnings() {
+		log.Warn("The API server warns", "of", warning)
+	}
+	return awaitReady(ctx, clients, objects)
+}
 
 // awaitReady waits until those objects that have pods have them ready.
 func awaitReady(ctx context.Context, clients *controlplane.Clients, objects []*unstructured.Unstructured) error {
