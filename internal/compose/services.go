@@ -19,6 +19,7 @@ import (
 	"k8s-scalers/internal/media"
 	"k8s-scalers/internal/podcost"
 	"k8s-scalers/internal/speech"
+	"k8s-scalers/internal/telemetry"
 	"k8s-scalers/internal/upload"
 	"k8s-scalers/internal/worker"
 )
@@ -109,6 +110,7 @@ func (p *Process) Worker(w Work) ([]speech.Capabilities, error) {
 		return nil, err
 	}
 	p.App.Go("pod deletion cost", pod.Run)
+	telemetry.Register(p.Reg, telemetry.NewChildren())
 	p.App.GoStages("worker", worker.New(worker.Deps{
 		Queue: w.Queue, Jobs: w.Store, Segments: w.Store, Transcripts: w.Store, Videos: w.Store,
 		Objects: w.Bucket, Events: w.Shared, Engines: engines, Fallback: w.Engines.EngineFallback,

@@ -63,18 +63,23 @@ type Service struct {
 	Requests Times
 	// Tasks that were done, by kind: prepare, transcribe, assemble.
 	Tasks map[string]Times
-	// CPU is cores while a request or a task is in service: CPU seconds of the process over their durations, of which there are several at
-	// a time. What other programs compute for it, such as ffmpeg, is not in it.
+	// CPU is cores while a request or a task is in service: CPU seconds of the process, and of the programs that it runs, such as
+	// ffmpeg, over their durations, of which there are several at a time.
 	CPU float64
-	// Memory is what the process takes at the end, in bytes.
-	Memory float64
+	// Memory is what the process takes at the end, in bytes; TaskMemory what its programs take then for each task that runs, 0 where
+	// none runs.
+	Memory, TaskMemory float64
 }
 
 const (
 	requestsMetric = "captions_http_request_duration_seconds"
 	tasksMetric    = "captions_task_duration_seconds"
+	runningMetric  = "captions_tasks_running"
 	cpuMetric      = "process_cpu_seconds_total"
 	memoryMetric   = "process_resident_memory_bytes"
+	// What the process runs is not in its own figures.
+	childrenCPUMetric    = "captions_children_cpu_seconds_total"
+	childrenMemoryMetric = "captions_children_resident_memory_bytes"
 )
 
 // Between is what happened between two looks at the same process.
@@ -97,7 +102,7 @@ func Between(before, after Metrics) (Service, error) {
 			delete(s.Tasks, kind)
 		}
 	}
-	cpu := after.value(cpuMetric) - before.value(cpuMetric)
+	cpu := after.value(cpuMetric) - before.value(cpuMetric) + after.value(childrenCPUMetric) - before.value(childrenCPUMetric)
 	switch {
 	case cpu < 0:
 		return s, errors.New("the process was started anew between the two looks; measure again")
@@ -105,6 +110,9 @@ func Between(before, after Metrics) (Service, error) {
 		return s, errors.New("nothing was served between the two looks; put load on the service meanwhile, with captions load")
 	}
 	s.CPU, s.Memory = cpu/busy, after.value(memoryMetric)
+	if running := after.value(runningMetric); running > 0 {
+		s.TaskMemory = after.value(childrenMemoryMetric) / running
+	}
 	return s, nil
 }
 

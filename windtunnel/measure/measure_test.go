@@ -76,18 +76,29 @@ captions_task_duration_seconds_bucket{kind="transcribe",engine="vosk",outcome="f
 captions_task_duration_seconds_sum{kind="transcribe",engine="vosk",outcome="failed"} 0
 captions_task_duration_seconds_count{kind="transcribe",engine="vosk",outcome="failed"} %[1]d
 # TYPE process_cpu_seconds_total counter
-process_cpu_seconds_total %[2]d
-`, transcribed, transcribed*10)
+process_cpu_seconds_total %[1]d
+# TYPE process_resident_memory_bytes gauge
+process_resident_memory_bytes 8.4e+07
+# TYPE captions_tasks_running gauge
+captions_tasks_running 2
+# TYPE captions_children_cpu_seconds_total counter
+captions_children_cpu_seconds_total %[3]d
+# TYPE captions_children_resident_memory_bytes gauge
+captions_children_resident_memory_bytes 2.097152e+08
+`, transcribed, transcribed*10, transcribed*8)
 	}
 	s, err := measure.Between(parse(t, worker(0)), parse(t, worker(40)))
 	require.NoError(t, err)
 	require.InDelta(t, 40, s.Tasks["transcribe"].Count, 0)
-	require.InDelta(t, 1, s.CPU, 1e-9)
+	require.InDelta(t, 0.9, s.CPU, 1e-9, "of the process and of the programs that it runs")
+	require.InDelta(t, 100<<20, s.TaskMemory, 0)
 	var out strings.Builder
 	require.NoError(t, s.WriteWorkload(&out, "captions/caption-worker"))
 	require.Contains(t, out.String(), "segment: {median: 6.4s, p95: 12s} # 40 tasks")
-	_, err = scenario.Parse("measured.yaml", []byte("workloads:\n"+out.String()+"      load: {shape: steady, rate: 5}\n"))
+	read, err := scenario.Parse("measured.yaml", []byte("workloads:\n"+out.String()+"      load: {shape: steady, rate: 5}\n"))
 	require.NoError(t, err, out.String())
+	require.InDelta(t, 0.9, float64(read.Workloads[0].Jobs.CPU), 1e-9)
+	require.InDelta(t, 100<<20, float64(read.Workloads[0].Jobs.Memory), 0)
 }
 
 func TestWhatCannotBeMeasuredIsSaid(t *testing.T) {

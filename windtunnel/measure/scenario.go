@@ -20,7 +20,10 @@ func (s Service) WriteWorkload(w io.Writer, deployment string) error {
 				p.line("      %s: %s # %.0f tasks", part.field, t.distribution(), t.Count)
 			}
 		}
-		p.line("      # cpu: the process itself used %.2f of a core for each task; add what ffmpeg and the recogniser use", s.CPU)
+		p.line("      cpu: %.2f", math.Max(0.01, s.CPU))
+		if s.TaskMemory > 0 {
+			p.line("      memory: %.0fMi", math.Ceil(s.TaskMemory/(1<<20)))
+		}
 		return p.err
 	}
 	p.line("    requests: # add load")
