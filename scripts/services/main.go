@@ -95,6 +95,9 @@ func run(ctx context.Context, addr string) error {
 			return err
 		}
 	}
+	for _, name := range names {
+		say(fmt.Sprintf("Metrics of %s: http://%s/metrics", name, admins[name]))
+	}
 	say("captions is ready on http://" + addr + " — Ctrl-C stops everything.")
 	<-ctx.Done()
 	say("Stopping …")
