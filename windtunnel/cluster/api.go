@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -63,6 +64,16 @@ func (a *API) Get(resource schema.GroupResource, namespace, name string) (Object
 		if err == nil {
 			found = copyOf(object)
 		}
+		return err
+	})
+	return found, err
+}
+
+// Look returns an object itself, which is shared and must not be changed.
+func (a *API) Look(resource schema.GroupResource, namespace, name string) (Object, error) {
+	var found Object
+	err := a.store.transact(func(t txn) (err error) {
+		found, err = t.get(resource, types.NamespacedName{Namespace: namespace, Name: name})
 		return err
 	})
 	return found, err
@@ -216,33 +227,28 @@ func (a *API) Change(resource schema.GroupResource, namespace, name string, chan
 
 // Patch applies a patch to an object, or to its status.
 func (a *API) Patch(resource schema.GroupResource, subresource, namespace, name string, kind types.PatchType, patch []byte) (Object, error) {
-	old, err := a.Get(resource, namespace, name)
+	old, err := a.Look(resource, namespace, name)
 	if err != nil {
 		return nil, err
 	}
-	before, err := json.Marshal(old)
-	if err != nil {
-		return nil, err
-	}
-	var after []byte
+	var next Object
 	switch kind {
 	case types.JSONPatchType:
-		var operations jsonpatch.Patch
-		if operations, err = jsonpatch.DecodePatch(patch); err == nil {
-			after, err = operations.Apply(before)
-		}
+		next, err = throughJSON(old, func(before []byte) ([]byte, error) {
+			operations, err := jsonpatch.DecodePatch(patch)
+			if err != nil {
+				return nil, err
+			}
+			return operations.Apply(before)
+		})
 	case types.MergePatchType:
-		after, err = jsonpatch.MergePatch(before, patch)
+		next, err = merge(old, patch)
 	case types.StrategicMergePatchType:
-		after, err = strategicpatch.StrategicMergePatch(before, patch, old)
+		next, err = throughJSON(old, func(before []byte) ([]byte, error) { return strategicpatch.StrategicMergePatch(before, patch, old) })
 	default:
 		return nil, apierrors.NewMethodNotSupported(resource, "patch "+string(kind))
 	}
 	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
-	}
-	next := reflect.New(reflect.TypeOf(old).Elem()).Interface().(Object)
-	if err := json.Unmarshal(after, next); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	if bytesName := resourceVersionIn(patch); !bytesName {
@@ -251,6 +257,52 @@ func (a *API) Patch(resource schema.GroupResource, subresource, namespace, name 
 	// JSON cuts times to seconds, which would make the patch look like a change of them.
 	next.SetCreationTimestamp(old.GetCreationTimestamp())
 	return a.Update(resource, subresource, next)
+}
+
+// throughJSON changes an object in its JSON form.
+func throughJSON(old Object, change func([]byte) ([]byte, error)) (Object, error) {
+	before, err := json.Marshal(old)
+	if err != nil {
+		return nil, err
+	}
+	after, err := change(before)
+	if err != nil {
+		return nil, err
+	}
+	next := reflect.New(reflect.TypeOf(old).Elem()).Interface().(Object)
+	return next, json.Unmarshal(after, next)
+}
+
+// merge applies a JSON merge patch (RFC 7386). The fields of an object merge apart from each other, so that only those which the patch
+// names must become JSON: metadata, spec, status.
+func merge(old Object, patch []byte) (Object, error) {
+	var changes map[string]json.RawMessage
+	if err := json.Unmarshal(patch, &changes); err != nil {
+		return nil, err
+	}
+	next := copyOf(old)
+	value := reflect.ValueOf(next).Elem()
+	for i := range value.NumField() {
+		name, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
+		change, named := changes[name]
+		if !named || name == "" {
+			continue
+		}
+		before, err := json.Marshal(value.Field(i).Interface())
+		if err != nil {
+			return nil, err
+		}
+		after, err := jsonpatch.MergePatch(before, change)
+		if err != nil {
+			return nil, err
+		}
+		merged := reflect.New(value.Type().Field(i).Type)
+		if err := json.Unmarshal(after, merged.Interface()); err != nil {
+			return nil, err
+		}
+		value.Field(i).Set(merged.Elem())
+	}
+	return next, nil
 }
 
 // resourceVersionIn tells whether a patch insists on a version.

@@ -44,7 +44,7 @@ func (s scales) Get(_ context.Context, resource schema.GroupResource, name strin
 	if resource != deploymentResource {
 		return nil, apierrors.NewNotFound(resource, name)
 	}
-	object, err := s.API.Get(resource, s.namespace, name)
+	object, err := s.API.Look(resource, s.namespace, name)
 	if err != nil {
 		return nil, err
 	}

@@ -143,8 +143,9 @@ func (r *run) loop() time.Duration {
 	steps := int(r.Scenario.Duration / tick)
 	r.sample(0)
 	for step := 1; step <= steps; step++ {
-		r.advance()
+		served := r.advance()
 		time.Sleep(tick)
+		served()
 		vtime.Settle()
 		r.turn()
 		if step%every == 0 {

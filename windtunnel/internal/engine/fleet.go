@@ -213,7 +213,7 @@ func (f *fleet) evictFrom(m *machine) {
 
 // evict asks for the eviction of a pod, and fails as the API does. One that ends already need not be evicted.
 func (r *run) evict(namespace, name string, options *metav1.DeleteOptions) error {
-	pod, err := r.cluster.Get(podResource, namespace, name)
+	pod, err := r.cluster.Look(podResource, namespace, name)
 	if err != nil || pod.GetDeletionTimestamp() != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"k8s-scalers/windtunnel/cluster"
+	"k8s-scalers/windtunnel/internal/vtime"
 	"k8s-scalers/windtunnel/metrics"
 	"k8s-scalers/windtunnel/report"
 	"k8s-scalers/windtunnel/scenario"
@@ -142,14 +143,28 @@ func (r *run) of(pod *cluster.Pod) *load {
 	return l
 }
 
-// advance lets the next second of load happen with the pods as they are now.
-func (r *run) advance() {
+// advance lets the next second of load happen with the pods as they are now, and returns what waits for its end. Jobs are done at once,
+// because KEDA looks at their queues when it likes. Requests come and go beside everything else that happens in that second: nobody
+// looks at them before it is over.
+func (r *run) advance() (wait func()) {
 	r.refresh()
+	var requests []*load
 	for _, l := range r.loads {
-		if l.model != nil {
+		switch {
+		case l.jobs != nil:
 			l.model.Advance(l.pods, tick)
+		case l.model != nil:
+			requests = append(requests, l)
 		}
 	}
+	if len(requests) == 0 {
+		return func() {}
+	}
+	return vtime.Beside(func() {
+		for _, l := range requests {
+			l.model.Advance(l.pods, tick)
+		}
+	})
 }
 
 // outOfMemory kills containers that use more than their limit. All memory is that of the first container.

@@ -139,7 +139,7 @@ func (r *run) samplePods(l *load, point int) {
 }
 
 func (r *run) sampleReplicas(l *load, point int) {
-	object, err := r.cluster.Get(deploymentResource, l.namespace, l.name)
+	object, err := r.cluster.Look(deploymentResource, l.namespace, l.name)
 	if err != nil {
 		return
 	}

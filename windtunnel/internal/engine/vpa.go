@@ -110,7 +110,7 @@ func (r *run) recommendations() {
 			continue
 		}
 		requests := map[string]corev1.ResourceList{}
-		if found, err := r.cluster.Get(deploymentResource, l.namespace, l.name); err == nil {
+		if found, err := r.cluster.Look(deploymentResource, l.namespace, l.name); err == nil {
 			for _, c := range found.(*appsv1.Deployment).Spec.Template.Spec.Containers {
 				requests[c.Name] = c.Resources.Requests
 			}

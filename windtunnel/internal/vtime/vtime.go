@@ -36,7 +36,7 @@ var idle = make(chan worker)
 
 // serve runs a worker until it is stopped.
 func serve() (stop func()) {
-	w, quit := worker{make(chan func()), make(chan struct{})}, make(chan struct{})
+	w, quit := worker{make(chan func()), make(chan struct{}, 1)}, make(chan struct{})
 	go func() {
 		for {
 			select {
@@ -53,10 +53,14 @@ func serve() (stop func()) {
 
 // Outside runs work in a goroutine outside of every bubble and returns when it is done; the clock of the bubble stands still
 // meanwhile. It is for what starts goroutines that never end, because a bubble ends only when all of its goroutines have.
-func Outside(work func()) {
+func Outside(work func()) { Beside(work)() }
+
+// Beside begins work outside of every bubble, and returns what waits until it is done: the bubble goes on meanwhile, on another core where
+// there is one, and its clock, too. It is for what nobody in the bubble looks at before.
+func Beside(work func()) (wait func()) {
 	w := <-idle
 	w.work <- work
-	<-w.done
+	return func() { <-w.done }
 }
 
 // awaitSignals makes the process ready for signals. The first signal.Notify starts a goroutine that outlives everything; if

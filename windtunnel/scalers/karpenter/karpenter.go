@@ -73,7 +73,8 @@ type Karpenter struct {
 	evictions   *terminator.Queue
 	evicted     int
 	termination *termination.Controller
-	disruption  *disruption.Controller
+	methods     []method
+	costs       *cost.ClusterCost
 	commands    *disruption.Queue
 	hash        *hash.Controller
 	validation  *validation.Controller
@@ -88,7 +89,8 @@ type Karpenter struct {
 	pools, claims, nodes, pods *cluster.Changes
 	again                      map[due]time.Time
 	placed                     map[types.NamespacedName]placed
-	purged                     time.Time
+	next                       time.Time // when the first of again is due
+	leaving                    bool      // whether a node was on its way out at the last step
 	idle                       thought
 	provisioned                time.Time // when nodes were last meant for pods
 }
@@ -118,7 +120,7 @@ func New(config Config) *Karpenter {
 	k.provider = &provider{cloud: config.Cloud, client: k.client, zones: config.Zones}
 	now, recorder := hurried{}, silent{}
 	k.state = state.NewCluster(now, k.client, k.provider)
-	costs := cost.NewClusterCost(ctx, k.provider, k.client)
+	k.costs = cost.NewClusterCost(ctx, k.provider, k.client)
 	k.provisioner = provisioning.NewProvisioner(k.client, recorder, k.provider, k.state, now,
 		deviceallocation.NewController(k.client), virtualpods.NewVirtualPodCache(k.client))
 	k.lifecycle = lifecycle.NewController(now, k.client, k.provider, recorder, nodepoolhealth.NewState(), nil)
@@ -127,16 +129,15 @@ func New(config Config) *Karpenter {
 	k.garbage = garbagecollection.NewController(now, k.client, k.provider)
 	k.podEvents = podevents.NewController(now, k.client, k.provider)
 	k.commands = disruption.NewQueue(k.client, recorder, k.state, now, k.provisioner)
-	methods := repeatable(k.state, k.client, k.provisioner, k.provider, k.commands)
-	k.disruption = disruption.NewController(now, k.client, k.provisioner, k.provider, recorder, k.state, k.commands, costs, disruption.WithMethods(methods...))
+	k.methods = repeatable(k.state, k.client, k.provisioner, k.provider, k.commands)
 	k.hash = hash.NewController(k.client, k.provider)
 	k.validation = validation.NewController(now, k.client, k.provider)
 	k.readiness = readiness.NewController(now, k.client, k.provider)
 	k.nodeState = informer.NewNodeController(k.client, k.state)
 	k.podState = informer.NewPodController(k.client, k.state)
-	k.claimState = informer.NewNodeClaimController(k.client, k.provider, k.state, costs)
-	k.poolState = informer.NewNodePoolController(k.client, k.provider, k.state, costs)
-	k.pricing = informer.NewPricingController(k.client, k.provider, costs)
+	k.claimState = informer.NewNodeClaimController(k.client, k.provider, k.state, k.costs)
+	k.poolState = informer.NewNodePoolController(k.client, k.provider, k.state, k.costs)
+	k.pricing = informer.NewPricingController(k.client, k.provider, k.costs)
 	k.newTermination()
 	k.pools, k.claims = config.API.Changes(poolResource), config.API.Changes(claimResource)
 	k.nodes, k.pods = config.API.Changes(nodeResource), config.API.Changes(podResource)
@@ -165,67 +166,6 @@ func (k *Karpenter) newTermination() {
 	k.evictions, k.evicted = terminator.NewQueue(k.client, silent{}), 0
 	k.termination = termination.NewController(hurried{}, k.client, k.provider, terminator.NewTerminator(hurried{}, k.client, k.evictions, silent{}), silent{})
 }
-
-// phase is when in each second disruption is thought about: apart from everything else, because it takes its time between
-// a thought and a deed.
-const phase = 750 * time.Millisecond
-
-// Start begins to think about disruption.
-func (k *Karpenter) Start() {
-	k.ctx, k.stop = context.WithCancel(k.ctx)
-	k.running.Go(func() {
-		wait := time.Duration(0)
-		for {
-			next := time.Now().Add(wait).Truncate(time.Second).Add(phase)
-			if !next.After(time.Now().Add(wait)) {
-				next = next.Add(time.Second)
-			}
-			select {
-			case <-time.After(time.Until(next)):
-			case <-k.ctx.Done():
-				return
-			}
-			wait = k.disrupt()
-		}
-	})
-}
-
-// watched is what disruption depends on.
-var watched = []schema.GroupResource{
-	podResource, nodeResource, claimResource, poolResource, {Group: "policy", Resource: "poddisruptionbudgets"},
-}
-
-// thought is when disruption last found nothing to do, and the version of what it depends on.
-type thought struct {
-	version int64
-	at      time.Time
-}
-
-// nomination is how long a node that was meant for a pod is left alone.
-const nomination = 2 * batchMax
-
-// disrupt lets Karpenter think about disruption, and returns how long it wants to wait until the next time. The original does so every ten
-// seconds, and looks at all nodes, their pods and their prices each time. Here it does so where the outcome can be another one than the
-// last: something that it watches has changed, a node that was meant for a pod no longer is, or a minute has begun, with which the schedule
-// of a budget may begin or end.
-func (k *Karpenter) disrupt() time.Duration {
-	now, version := time.Now(), k.config.API.Version(watched...)
-	if k.idle.version == version && k.idle.at.After(k.provisioned.Add(nomination)) && now.Truncate(time.Minute).Equal(k.idle.at.Truncate(time.Minute)) {
-		return polling
-	}
-	k.idle = thought{}
-	result, err := k.disruption.Reconcile(context.WithValue(k.ctx, atOnce{}, true))
-	if err != nil && k.ctx.Err() == nil {
-		k.config.Failed(err, "karpenter: disruption")
-	}
-	if err == nil && result.RequeueAfter == polling && k.config.API.Version(watched...) == version {
-		k.idle = thought{version, now}
-	}
-	return result.RequeueAfter
-}
-
-// polling is how long disruption waits where it found nothing to do.
-const polling = 10 * time.Second
 
 // Stop ends what Start began.
 func (k *Karpenter) Stop() {

@@ -17,7 +17,7 @@ import (
 
 // repeatable are the methods of disruption.NewMethods, in its order, with nothing left to chance. Those about drift are left out: nothing
 // drifts here, and to find that out costs as much as the others.
-func repeatable(cluster *state.Cluster, c *apiClient, provisioner *provisioning.Provisioner, p *provider, queue *disruption.Queue) []disruption.Method {
+func repeatable(cluster *state.Cluster, c *apiClient, provisioner *provisioning.Provisioner, p *provider, queue *disruption.Queue) []method {
 	now, recorder := hurried{}, silent{}
 	consolidation := disruption.MakeConsolidation(now, cluster, c, provisioner, p, recorder, queue)
 	budgets := func(ctx context.Context) (map[string]int, error) {
@@ -26,29 +26,10 @@ func repeatable(cluster *state.Cluster, c *apiClient, provisioner *provisioning.
 	single := func() *disruption.SingleNodeConsolidation {
 		return disruption.NewSingleNodeConsolidation(consolidation)
 	}
-	methods := []disruption.Method{
+	return []method{
 		disruption.NewEmptiness(consolidation, disruption.WithValidator(&emptyInOrder{disruption.NewEmptinessValidator(consolidation), budgets})),
 		disruption.NewMultiNodeConsolidation(consolidation),
 		&oneByOne{Method: single(), single: single, state: cluster.ConsolidationState},
-	}
-	for i := range methods {
-		methods[i] = inOrder{methods[i]}
-	}
-	return methods
-}
-
-// inOrder gives a method its candidates in the order of their names.
-type inOrder struct{ disruption.Method }
-
-func (m inOrder) ComputeCommands(ctx context.Context, budgets map[string]int, candidates ...*disruption.Candidate) ([]disruption.Command, error) {
-	sortByName(candidates)
-	return m.Method.ComputeCommands(ctx, budgets, candidates...)
-}
-
-// SetNodePoolTotals passes on what the methods that know of it need.
-func (m inOrder) SetNodePoolTotals(totals map[string]disruption.NodePoolTotals) {
-	if setter, ok := m.Method.(disruption.NodePoolTotalsSetter); ok {
-		setter.SetNodePoolTotals(totals)
 	}
 }
 
@@ -115,10 +96,10 @@ type oneByOne struct {
 // SetNodePoolTotals implements disruption.NodePoolTotalsSetter.
 func (m *oneByOne) SetNodePoolTotals(totals map[string]disruption.NodePoolTotals) { m.totals = totals }
 
+// IsConsolidated implements method.
+func (m *oneByOne) IsConsolidated() bool { return m.idle.Equal(m.state()) }
+
 func (m *oneByOne) ComputeCommands(ctx context.Context, budgets map[string]int, candidates ...*disruption.Candidate) ([]disruption.Command, error) {
-	if m.idle.Equal(m.state()) {
-		return nil, nil
-	}
 	began, constrained := time.Now(), false
 	for _, candidate := range m.interwoven(ctx, candidates) {
 		constrained = constrained || budgets[candidate.NodePool.Name] == 0

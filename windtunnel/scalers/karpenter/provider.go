@@ -1,7 +1,9 @@
 package karpenter
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"github.com/awslabs/operatorpkg/status"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	karpv1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/cloudprovider"
 	"sigs.k8s.io/karpenter/pkg/scheduling"
@@ -96,6 +99,7 @@ type provider struct {
 	zones   []string
 	types   map[float64][]*cloudprovider.InstanceType // by size of the volume
 	builtAt time.Time
+	unmet   []string // what is asked for of labelsWithout
 }
 
 var _ cloudprovider.CloudProvider = (*provider)(nil)
@@ -120,7 +124,7 @@ func (p *provider) GetInstanceTypes(ctx context.Context, pool *karpv1.NodePool) 
 
 func (p *provider) instanceTypes(disk float64) []*cloudprovider.InstanceType {
 	if now := time.Now(); p.types == nil || now.Sub(p.builtAt) >= repriced {
-		p.types, p.builtAt = map[float64][]*cloudprovider.InstanceType{}, now
+		p.types, p.builtAt, p.unmet = map[float64][]*cloudprovider.InstanceType{}, now, p.askedFor(labelsWithout)
 	}
 	if p.types[disk] == nil {
 		for _, t := range cloud.Catalogue() {
@@ -128,6 +132,28 @@ func (p *provider) instanceTypes(disk float64) []*cloudprovider.InstanceType {
 		}
 	}
 	return p.types[disk]
+}
+
+// askedFor are those labels that a pool or a workload names. Karpenter looks at every requirement of every type time and again, and one that
+// nobody asks for changes nothing.
+func (p *provider) askedFor(keys []string) []string {
+	var texts [][]byte
+	for _, kind := range []schema.GroupResource{poolResource, podResource, {Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "daemonsets"}} {
+		for _, object := range p.client.api.Peek(kind) {
+			text, err := json.Marshal(object)
+			if err != nil {
+				return keys
+			}
+			texts = append(texts, text)
+		}
+	}
+	var asked []string
+	for _, key := range keys {
+		if slices.ContainsFunc(texts, func(text []byte) bool { return bytes.Contains(text, []byte(key)) }) {
+			asked = append(asked, key)
+		}
+	}
+	return asked
 }
 
 func (p *provider) instanceType(t cloud.Type, disk float64) *cloudprovider.InstanceType {
@@ -139,7 +165,7 @@ func (p *provider) instanceType(t cloud.Type, disk float64) *cloudprovider.Insta
 	for key, value := range labelsOf(t) {
 		requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpIn, value))
 	}
-	for _, key := range labelsWithout {
+	for _, key := range p.unmet {
 		requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpDoesNotExist))
 	}
 	capacity, allocatable := t.WithDisk(disk)

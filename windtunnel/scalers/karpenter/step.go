@@ -6,11 +6,12 @@ package karpenter
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
+	"github.com/awslabs/operatorpkg/status"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	karpv1 "sigs.k8s.io/karpenter/pkg/apis/v1"
@@ -53,21 +54,29 @@ func (k *Karpenter) every(what, name string, now time.Time, run func() (reconcil
 	k.call(what, name, !waiting, now, run)
 }
 
-// purge forgets what was due long ago: its object is gone.
-func (k *Karpenter) purge(now time.Time) {
-	if now.Sub(k.purged) < time.Hour {
-		return
+// plan notes when something is due next, and forgets what a step has not called although it was due: its object is gone.
+func (k *Karpenter) plan(now time.Time) {
+	k.next = now.Add(time.Hour)
+	for key, at := range k.again {
+		switch {
+		case !at.After(now):
+			delete(k.again, key)
+		case at.Before(k.next):
+			k.next = at
+		}
 	}
-	k.purged = now
-	maps.DeleteFunc(k.again, func(_ due, at time.Time) bool { return now.Sub(at) > time.Minute })
 }
 
 // Step does everything that is due now. Everything else must wait meanwhile.
 func (k *Karpenter) Step(now time.Time) {
-	k.purge(now)
-	k.stepPools(now)
-	changedClaims, changedNodes := k.claims.Take(), k.nodes.Take()
-	k.observe(changedClaims, changedNodes, k.pods.Take(), now)
+	changedPools, changedClaims, changedNodes, changedPods := k.pools.Take(), k.claims.Take(), k.nodes.Take(), k.pods.Take()
+	changes := len(changedPools) + len(changedClaims) + len(changedNodes) + len(changedPods)
+	// In most seconds nothing has changed, nothing is due, and nothing is under way.
+	if changes == 0 && k.next.After(now) && !k.leaving && k.batch.seen == nil && len(k.commands.GetCommands()) == 0 {
+		return
+	}
+	k.stepPools(changedPools, now)
+	k.observe(changedClaims, changedNodes, changedPods, now)
 	k.stepClaims(changedClaims, changedNodes, now)
 	k.stepTerminations(changedNodes, now)
 	k.stepCommands()
@@ -76,10 +85,10 @@ func (k *Karpenter) Step(now time.Time) {
 		k.batch, k.provisioned = batch{}, now
 		k.provision()
 	}
+	k.plan(now)
 }
 
-func (k *Karpenter) stepPools(now time.Time) {
-	changed := k.pools.Take()
+func (k *Karpenter) stepPools(changed []types.NamespacedName, now time.Time) {
 	for _, o := range k.config.API.Peek(poolResource) {
 		isChanged := slices.Contains(changed, types.NamespacedName{Name: o.GetName()})
 		for _, each := range []struct {
@@ -155,7 +164,7 @@ func (k *Karpenter) stepClaims(changed, nodes []types.NamespacedName, now time.T
 		isChanged := slices.Contains(changed, key)
 		// A node has the name of its claim.
 		withNode := isChanged || slices.Contains(nodes, key)
-		k.call("nodeclaim.lifecycle", key.Name, withNode, now, k.onClaim(key, k.lifecycle.Reconcile))
+		k.call("nodeclaim.lifecycle", key.Name, withNode && !settled(o.(*karpv1.NodeClaim)), now, k.onClaim(key, k.lifecycle.Reconcile))
 		k.call("nodeclaim.disruption", key.Name, isChanged, now, k.onClaim(key, k.conditions.Reconcile))
 		k.call("nodeclaim.expiration", key.Name, isChanged, now, k.onClaim(key, k.expiration.Reconcile))
 	}
@@ -163,6 +172,21 @@ func (k *Karpenter) stepClaims(changed, nodes []types.NamespacedName, now time.T
 		result, err := k.garbage.Reconcile(k.ctx)
 		return reconcile.Result{RequeueAfter: result.RequeueAfter}, err
 	})
+}
+
+// settled tells of a claim whose node has come up and is to stay: its lifecycle does nothing to it.
+func settled(claim *karpv1.NodeClaim) bool {
+	if claim.DeletionTimestamp != nil || !slices.Contains(claim.Finalizers, karpv1.TerminationFinalizer) {
+		return false
+	}
+	for _, stage := range []string{karpv1.ConditionTypeLaunched, karpv1.ConditionTypeRegistered, karpv1.ConditionTypeInitialized} {
+		if !slices.ContainsFunc(claim.Status.Conditions, func(c status.Condition) bool {
+			return c.Type == stage && c.Status == metav1.ConditionTrue && c.ObservedGeneration == claim.Generation
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func (k *Karpenter) onClaim(key types.NamespacedName, run func(context.Context, *karpv1.NodeClaim) (reconcile.Result, error)) func() (reconcile.Result, error) {
@@ -191,7 +215,7 @@ func (k *Karpenter) stepTerminations(changed []types.NamespacedName, now time.Ti
 			return k.termination.Reconcile(k.ctx, node)
 		})
 	}
-	if len(leaving) == 0 {
+	if k.leaving = len(leaving) > 0; !k.leaving {
 		return
 	}
 	for _, o := range k.config.API.Peek(podResource) {

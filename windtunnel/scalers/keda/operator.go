@@ -211,7 +211,7 @@ func (o *Operator) Metric(namespace, name string, selector labels.Selector, now 
 
 // replicas is what the target is asked to have.
 func (o *Operator) replicas(s *object) (int32, error) {
-	found, err := o.api.Get(deploymentResource, s.Namespace, s.Spec.ScaleTargetRef.Name)
+	found, err := o.api.Look(deploymentResource, s.Namespace, s.Spec.ScaleTargetRef.Name)
 	if err != nil {
 		return 0, err
 	}
@@ -220,7 +220,7 @@ func (o *Operator) replicas(s *object) (int32, error) {
 
 // ready is how many pods of the target run and are ready.
 func (o *Operator) ready(s *object) int32 {
-	found, err := o.api.Get(deploymentResource, s.Namespace, s.Spec.ScaleTargetRef.Name)
+	found, err := o.api.Look(deploymentResource, s.Namespace, s.Spec.ScaleTargetRef.Name)
 	if err != nil {
 		return 0
 	}
@@ -245,7 +245,7 @@ func (o *Operator) ready(s *object) int32 {
 
 // controllerReads tells whether the HorizontalController asks for metrics at present.
 func (o *Operator) controllerReads(s *object) bool {
-	found, err := o.api.Get(scalerResource, s.Namespace, s.hpa)
+	found, err := o.api.Look(scalerResource, s.Namespace, s.hpa)
 	if err != nil {
 		return false
 	}

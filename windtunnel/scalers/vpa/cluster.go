@@ -31,7 +31,7 @@ func (t targets) Fetch(_ context.Context, v *vpav1.VerticalPodAutoscaler) (label
 	if ref == nil || ref.Kind != "Deployment" {
 		return nil, fmt.Errorf("only Deployments are modelled")
 	}
-	found, err := t.api.Get(deploymentResource, v.Namespace, ref.Name)
+	found, err := t.api.Look(deploymentResource, v.Namespace, ref.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (t targets) FindTopMostWellKnownOrScalable(_ context.Context, of *controlle
 	if resource.Empty() {
 		return nil, fmt.Errorf("only Deployments are modelled, not %s", of.Kind)
 	}
-	found, err := t.api.Get(resource, of.Namespace, of.Name)
+	found, err := t.api.Look(resource, of.Namespace, of.Name)
 	if err != nil {
 		return nil, err
 	}
