@@ -7,15 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"k8s-scalers/internal/backend"
 	"k8s-scalers/internal/caption"
 )
 
@@ -140,7 +141,7 @@ func (u *user) captioned(ctx context.Context, upload string, segments int) error
 
 // measureReplicas has many subscribers watch jobs through the gateway and two replicas of caption-service, from the jobs' start
 // to their end. Each subscriber must be told of every segment once, and of the end. Delays are counted twice: from when the worker
-// published the event, as another subscriber of Redis hears of it, which is what the replicas and the gateway make of it; and as in
+// published the event, as another process that subscribes hears of it, which is what the replicas and the gateway make of it; and as in
 // [measureSubscribers], from when the worker was about to store the state. Between the two is the document store, here a stand-in for
 // MongoDB that does one thing at a time and looks through all segments for those of a job.
 func measureReplicas(ctx context.Context, l *lab) (rows []row, err error) {
@@ -203,6 +204,9 @@ func measureReplicas(ctx context.Context, l *lab) (rows []row, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("ask for captions: %w", err)
 		}
+		if err := published.note(ctx, j.ID); err != nil {
+			return nil, err
+		}
 		for range c.subscribers {
 			connecting.Go(func() error {
 				ws, err := u.subscribe(ctx, j.ID)
@@ -252,42 +256,46 @@ func measureReplicas(ctx context.Context, l *lab) (rows []row, err error) {
 
 // publications are when events were published.
 type publications struct {
-	sub  *redis.PubSub
-	gone sync.WaitGroup
+	shared backend.Shared
+	cancel context.CancelFunc
+	gone   sync.WaitGroup
 
 	mu sync.Mutex
 	at map[moment]time.Time
 }
 
-// watchEvents notes when events come out of Redis.
+// watchEvents prepares to note when events come out of Redis.
 func watchEvents(ctx context.Context, address string) (*publications, error) {
-	opt, err := redis.ParseURL(address)
+	shared, err := backend.OpenShared(address, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, fmt.Errorf("address of Redis: %w", err)
+		return nil, err
 	}
-	client := redis.NewClient(opt)
-	p := &publications{sub: client.Subscribe(ctx, "captions:events"), at: map[moment]time.Time{}}
-	if _, err := p.sub.Receive(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("subscribe to Redis: %w", err), client.Close())
+	ctx, cancel := context.WithCancel(ctx)
+	p := &publications{shared: shared, cancel: cancel, at: map[moment]time.Time{}}
+	p.gone.Go(func() { _ = shared.Run(ctx) }) // It ends when it is asked to.
+	return p, nil
+}
+
+// note takes down the events of a job from now on.
+func (p *publications) note(ctx context.Context, job string) error {
+	events, _, err := p.shared.Subscribe(ctx, job) // Until stop ends all.
+	if err != nil {
+		return fmt.Errorf("watch events: %w", err)
 	}
 	p.gone.Go(func() {
-		defer func() { _ = client.Close() }() // Everything has been received.
-		for m := range p.sub.Channel(redis.WithChannelSize(10_000)) {
+		for e := range events {
 			now := time.Now()
-			var e caption.Event
-			if json.Unmarshal([]byte(m.Payload), &e) != nil {
-				continue // Then delays misses it, and says so.
-			}
 			p.mu.Lock()
 			p.at[moment{e.Job.ID, e.Job.Seq}] = now
 			p.mu.Unlock()
 		}
 	})
-	return p, nil
+	return nil
 }
 
 func (p *publications) stop() {
-	_ = p.sub.Close() // It is all the same how it ends.
+	p.cancel()
+	_ = p.shared.Close() // Everything has been received. It ends the channels of events, too.
 	p.gone.Wait()
 }
 

@@ -51,10 +51,10 @@ node)
 	;;
 platform)
 	bases
-	for name in auth-service gateway-service upload-service caption-service caption-worker frontend; do
-		scripts/images.sh $name
-		archive "captions/$name"
-	done
+	services="auth-service gateway-service upload-service caption-service caption-worker frontend"
+	# shellcheck disable=SC2086 # The words are meant to be split.
+	scripts/images.sh $services
+	for name in $services; do archive "captions/$name"; done
 	cp deploy/overlays/node/images/* "$tmp/"
 	build internal/testservers/ferretdb .
 	build . ./internal/testservers/versitygw

@@ -137,7 +137,7 @@ func decode(ctx context.Context, path string, info Info, opt ExtractOptions, w i
 	if err != nil {
 		return 0, fmt.Errorf("run ffmpeg: %w", err)
 	}
-	if err := start(cmd); err != nil {
+	if err := Start(cmd); err != nil {
 		return 0, fmt.Errorf("run ffmpeg: %w", err)
 	}
 	watchdog := time.AfterFunc(stall, func() { cancel(errStalled) })

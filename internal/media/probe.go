@@ -105,7 +105,7 @@ func ffprobe(ctx context.Context, path string) (out []byte, failure, err error) 
 	cmd := command(limited, &stderr, "ffprobe", args...)
 	var stdout bytes.Buffer
 	cmd.Stdout = &limitedWriter{w: &stdout, left: probeOutput}
-	runErr := start(cmd)
+	runErr := Start(cmd)
 	if runErr == nil {
 		runErr = cmd.Wait()
 	}

@@ -52,16 +52,14 @@ func command(ctx context.Context, stderr *tail, name string, args ...string) *ex
 	return cmd
 }
 
-// Yield is by how much programs that read media or hear speech yield the cores to others, so that a busy machine still answers
-// at once.
-const Yield = 10
-
-// start starts a command, which yields the cores to others.
-func start(cmd *exec.Cmd) error {
+// Start starts a program that computes for long, such as those that read media or hear speech. It yields the cores to others, so that a
+// busy machine still answers at once.
+func Start(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, Yield) // It works without, too.
+	const nice = 10
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, nice) // It works without, too.
 	return nil
 }
 

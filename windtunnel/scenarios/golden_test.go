@@ -54,7 +54,7 @@ var goldens = []struct {
 // go test ./scenarios -update, then git diff.
 func TestGoldenReports(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("elsewhere, products and sums may be fused, which rounds otherwise and in the end decides otherwise")
+		t.Skip("the reports are those of amd64: other architectures may fuse a product with a sum, which rounds otherwise and in the end decides otherwise")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // As the program does.
 	covered := map[string]bool{}

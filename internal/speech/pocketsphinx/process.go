@@ -70,11 +70,10 @@ func start(ctx context.Context, d Deps) (_ *process, err error) {
 	}
 	defer func() { _ = theirs.Close() }() // Then reading ends when the process does.
 	p.cmd.Stdout = theirs
-	if err := p.cmd.Start(); err != nil {
+	if err := media.Start(p.cmd); err != nil {
 		_ = output.Close()
 		return nil, fmt.Errorf("run pocketsphinx: %w", err)
 	}
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, p.cmd.Process.Pid, media.Yield) // It works without, too.
 	p.output, p.lines = output, bufio.NewReaderSize(output, 64<<10)
 	return p, nil
 }

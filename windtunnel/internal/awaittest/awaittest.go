@@ -16,7 +16,7 @@ import (
 func Holds(t *testing.T, patience, pause time.Duration, condition func(context.Context, require.TestingT)) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(pause) {
-		wrong := Look(t.Context(), condition)
+		wrong := look(t.Context(), condition)
 		if wrong == "" {
 			return
 		}
@@ -26,8 +26,8 @@ func Holds(t *testing.T, patience, pause time.Duration, condition func(context.C
 	}
 }
 
-// Look looks once, and returns what is wrong; nothing when the condition holds.
-func Look(ctx context.Context, condition func(context.Context, require.TestingT)) (wrong string) {
+// look looks once, and returns what is wrong; nothing when the condition holds.
+func look(ctx context.Context, condition func(context.Context, require.TestingT)) (wrong string) {
 	var a attempt
 	defer func() {
 		switch r := recover().(type) {

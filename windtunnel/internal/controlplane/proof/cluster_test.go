@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"k8s-scalers/windtunnel/internal/awaittest"
 	"k8s-scalers/windtunnel/internal/controlplane"
 	"k8s-scalers/windtunnel/internal/process"
 	"k8s-scalers/windtunnel/internal/programs"
@@ -147,38 +148,7 @@ func (c cluster) awaitReplicas(t *testing.T, namespace, name string, want int, w
 // eventually looks until a condition holds; what it found wrong when it looked last is told in the end.
 func eventually(t *testing.T, condition func(context.Context, require.TestingT)) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(pause) {
-		var a attempt
-		if a.holds(t.Context(), condition) {
-			return
-		}
-		if time.Now().After(end) {
-			require.Fail(t, "in vain", "%s", a.wrong)
-		}
-	}
-}
-
-// attempt is one look at a condition: what is required in it ends the look, not the test.
-type attempt struct{ wrong string }
-
-// failed is what ends a look.
-type failed struct{}
-
-func (a *attempt) Errorf(format string, args ...any) { a.wrong = fmt.Sprintf(format, args...) }
-
-func (a *attempt) FailNow() { panic(failed{}) }
-
-func (a *attempt) holds(ctx context.Context, condition func(context.Context, require.TestingT)) (holds bool) {
-	defer func() {
-		switch r := recover().(type) {
-		case nil, failed:
-			holds = a.wrong == ""
-		default:
-			panic(r)
-		}
-	}()
-	condition(ctx, a)
-	return true
+	awaittest.Holds(t, patience, pause, condition)
 }
 
 // manifests builds a folder below deploy/.
