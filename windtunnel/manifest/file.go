@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -48,7 +50,7 @@ func readNodes(path string) ([]*yaml.Node, error) {
 			return nodes, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, notYAML(path, err)
 		}
 		if len(doc.Content) == 1 && doc.Content[0].Tag != "!!null" {
 			nodes = append(nodes, doc.Content[0])
@@ -56,8 +58,24 @@ func readNodes(path string) ([]*yaml.Node, error) {
 	}
 }
 
+// notYAML tells the line of a mistake in front, as everywhere.
+func notYAML(path string, err error) error {
+	at, text := Position{File: path}, strings.TrimPrefix(err.Error(), "yaml: ")
+	if rest, found := strings.CutPrefix(text, "line "); found {
+		if number, why, cut := strings.Cut(rest, ": "); cut {
+			if line, err := strconv.Atoi(number); err == nil {
+				at.Line, text = line, why
+			}
+		}
+	}
+	return fmt.Errorf("%s: this is not YAML: %s", at, text)
+}
+
 func fromNode(path string, n *yaml.Node) (*Object, error) {
 	at := Position{File: path, Line: n.Line, Column: n.Column}
+	if n.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s: this is no Kubernetes object: expected a mapping with apiVersion and kind", at)
+	}
 	var fields map[string]any // Decoding into a map finds keys that are given twice.
 	if err := n.Decode(&fields); err != nil {
 		return nil, fmt.Errorf("%s: this is no Kubernetes object: %w", at, err)

@@ -52,7 +52,7 @@ func load(path string) ([]*Object, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: there is no kustomization.yaml and no YAML file in it; name the folder that you would give to kubectl apply -k", path)
+		return nil, fmt.Errorf("%s: there is no kustomization.yaml and no YAML file in it; name the folder that you would give to kubectl apply -k%s", path, below(path))
 	}
 	var all []*Object
 	var errs []error
@@ -64,6 +64,29 @@ func load(path string) ([]*Object, error) {
 		all = append(all, objects...)
 	}
 	return all, errors.Join(errs...)
+}
+
+// below names folders in a folder, however deep, that can be applied: the first few.
+func below(path string) string {
+	const few = 4
+	var folders []string
+	_ = filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error { // What cannot be read is not named.
+		switch {
+		case err != nil && entry != nil && entry.IsDir():
+			return fs.SkipDir
+		case err == nil && !entry.IsDir() && slices.Contains(kustomizationNames(), entry.Name()):
+			folders = append(folders, filepath.Dir(at))
+		}
+		return nil
+	})
+	switch n := len(folders); {
+	case n == 0:
+		return ""
+	case n <= few:
+		return ": " + strings.Join(folders, ", ")
+	default:
+		return fmt.Sprintf(": %s, or another of %d", strings.Join(folders[:few], ", "), n)
+	}
 }
 
 func isManifest(name string) bool {

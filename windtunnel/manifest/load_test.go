@@ -101,10 +101,10 @@ func TestEveryThingThatCannotBeReadIsSaid(t *testing.T) {
 	})
 	for folder, want := range map[string]string{
 		"empty":     "there is no kustomization.yaml and no YAML file in it",
-		"broken":    "a.yaml: yaml: line 1",
+		"broken":    "a.yaml:1: this is not YAML: ",
 		"twice":     `mapping key "kind" already defined at line 2`,
 		"values":    "values.yaml:1: this is no Kubernetes object: it has no apiVersion or no kind",
-		"scalar":    "a.yaml:1: this is no Kubernetes object",
+		"scalar":    "a.yaml:1: this is no Kubernetes object: expected a mapping with apiVersion and kind",
 		"missing":   "nowhere.yaml",
 		"unknown":   `unknown field "resource"`,
 		"patchless": "nowhere.yaml",

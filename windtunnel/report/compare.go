@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +15,10 @@ import (
 
 // Comparison is several policies under the same load, each run with the same seeds.
 type Comparison struct {
-	Scenario string        `json:"scenario"`
-	Seeds    []uint64      `json:"seeds"`
+	Scenario string   `json:"scenario"`
+	Seeds    []uint64 `json:"seeds"`
+	// Planned is how many seeds were asked for; fewer were run where it was stopped.
+	Planned  int           `json:"planned_seeds"`
 	Policies []string      `json:"policies"`
 	Measures []Measurement `json:"measures"`
 	// Notes are warnings of runs, with the policy in front.
@@ -94,7 +97,7 @@ func Compare(results []*Result) (*Comparison, error) {
 			c.Seeds = append(c.Seeds, r.Seed)
 		}
 		for _, n := range r.Warnings {
-			note := Note{Where: strings.TrimSuffix(r.Policy+", "+n.Where, ", "), Text: n.Text}
+			note := Note{Where: strings.TrimSuffix(r.Policy+", "+n.Where, ", "), Object: n.Object, Text: n.Text}
 			if !slices.Contains(c.Notes, note) {
 				c.Notes = append(c.Notes, note)
 			}
@@ -110,6 +113,7 @@ func Compare(results []*Result) (*Comparison, error) {
 			}
 		}
 	}
+	c.Planned = len(c.Seeds)
 	for _, f := range figures(results[0]) {
 		m := Measurement{Name: f.name, Unit: f.unit, Less: f.less}
 		some := false
@@ -143,10 +147,15 @@ type figure struct {
 	of         func(*Result) Value
 }
 
+const (
+	costName      = "cost"
+	promisePrefix = "promise "
+)
+
 // figures are those of a run: cost, then each promise, then what each workload did.
 func figures(r *Result) []figure {
 	list := []figure{
-		{"cost", "$", true, func(r *Result) Value { return r.Cluster.Cost.Total }},
+		{costName, "$", true, func(r *Result) Value { return r.Cluster.Cost.Total }},
 		{"node hours", "h", true, func(r *Result) Value {
 			hours := Value(0)
 			for _, n := range r.Cluster.Nodes {
@@ -157,7 +166,7 @@ func figures(r *Result) []figure {
 		{"most nodes", "", true, func(r *Result) Value { return r.Cluster.Total.Max() }},
 	}
 	for _, s := range r.SLOs {
-		list = append(list, figure{"promise " + s.Name, "%", false, func(r *Result) Value {
+		list = append(list, figure{promisePrefix + s.Name, "%", false, func(r *Result) Value {
 			at := slices.IndexFunc(r.SLOs, func(other SLO) bool { return other.Name == s.Name && other.Workload == s.Workload })
 			if at < 0 {
 				return Unknown()
@@ -232,10 +241,19 @@ func studentT95(freedom int) float64 {
 // WriteSummary writes the comparison as one table.
 func (c *Comparison) WriteSummary(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s; 95 %% confidence intervals; compared with %s\n\n", c.Scenario, plural(Value(len(c.Seeds)), "seed"), c.Policies[0])
+	intervals := ""
+	if len(c.Seeds) > 1 {
+		intervals = "; in brackets 95 % confidence intervals"
+	}
+	fmt.Fprintf(&b, "%s, %s; compared with %s%s\n\n", c.Scenario, c.runs(), c.Policies[0], intervals)
 	table := tabwriter.NewWriter(&b, 2, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "\t%s\n", strings.Join(c.Policies, "\t"))
+	same := 0
 	for _, m := range c.Measures {
+		if m.same() {
+			same++
+			continue
+		}
 		row := []string{m.title()}
 		for i := range m.Policies {
 			text := m.text(i)
@@ -247,6 +265,9 @@ func (c *Comparison) WriteSummary(w io.Writer) error {
 		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	_ = table.Flush() // a strings.Builder takes everything
+	if same > 0 {
+		fmt.Fprintf(&b, "\n%d of %s are the same under every policy, and left out here; the HTML report (-o FILE) and --json have them.\n", same, plural(Value(len(c.Measures)), "measure"))
+	}
 	if len(c.Seeds) < 2 {
 		b.WriteString("\nOne seed says nothing about chance; with more of them (--seeds) each difference gets a verdict.\n")
 	} else {
@@ -255,6 +276,33 @@ func (c *Comparison) WriteSummary(w io.Writer) error {
 	summaryNotes(&b, "Warnings", c.Notes)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// runs says how often each policy was run.
+func (c *Comparison) runs() string {
+	text := plural(Value(len(c.Seeds)), "seed")
+	if len(c.Seeds) < c.Planned {
+		text += fmt.Sprintf(" (interrupted; %d were asked for)", c.Planned)
+	}
+	return text
+}
+
+// same tells whether a figure is exactly the same under every policy, with every seed, and need not be seen: what a policy costs and what it
+// promises are.
+func (m Measurement) same() bool {
+	return m.Name != costName && !strings.HasPrefix(m.Name, promisePrefix) && len(m.Policies) > 1 && !slices.ContainsFunc(m.Policies[1:], func(e Estimate) bool {
+		return e.Runs != m.Policies[0].Runs || e.Difference != 0 || e.DifferenceLow.Known() && (e.DifferenceLow != 0 || e.DifferenceHigh != 0)
+	})
+}
+
+// WriteJSON writes the comparison.
+func (c *Comparison) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(c); err != nil {
+		return fmt.Errorf("write the comparison as JSON: %w", err)
+	}
+	return nil
 }
 
 func (m Measurement) title() string {
@@ -309,7 +357,7 @@ type comparedCell struct{ Text, Difference, Class, Verdict string }
 
 // WriteHTML writes the comparison as one page with one table.
 func (c *Comparison) WriteHTML(w io.Writer) error {
-	var rows []comparedRow
+	var rows, same []comparedRow
 	for _, m := range c.Measures {
 		row := comparedRow{Name: m.title()}
 		for i, e := range m.Policies {
@@ -324,11 +372,15 @@ func (c *Comparison) WriteHTML(w io.Writer) error {
 			}
 			row.Cells = append(row.Cells, cell)
 		}
-		rows = append(rows, row)
+		if m.same() {
+			same = append(same, row)
+		} else {
+			rows = append(rows, row)
+		}
 	}
 	return render(w, "compare", compareText, struct {
 		*Comparison
-		First string
-		Rows  []comparedRow
-	}{c, c.Policies[0], rows})
+		First, Runs string
+		Rows, Same  []comparedRow
+	}{c, c.Policies[0], c.runs(), rows, same})
 }

@@ -12,13 +12,15 @@ import (
 var pageText string
 
 type page struct {
-	Title, Subtitle       string
-	End, Step             float64
-	Cards                 []card
-	SLOs                  []promise
-	Sections              []section
-	Decisions             []decided
-	Warnings, NotModelled []Note
+	Title, Subtitle string
+	End, Step       float64
+	Cards           []card
+	SLOs            []promise
+	Sections        []section
+	Decisions       []decided
+	Warnings        []Note
+	Complaints      []complained
+	NotModelled     []group
 }
 
 type card struct{ Name, Value, Class string }
@@ -32,6 +34,8 @@ type section struct {
 	Charts []chart
 }
 
+type complained struct{ From, Until, Times, Said string }
+
 type decided struct {
 	Seconds float64
 	At      string
@@ -41,7 +45,7 @@ type decided struct {
 // WriteHTML writes one page with everything, that asks nothing of any server.
 func (r *Result) WriteHTML(w io.Writer) error {
 	p := page{
-		Title: r.Title, Subtitle: r.heading(), Warnings: r.Warnings, NotModelled: r.NotModelled,
+		Title: r.Title, Subtitle: r.heading(), Warnings: r.Warnings, NotModelled: grouped(r.NotModelled),
 		End: r.Axis.At(max(r.Axis.Points-1, 0)), Step: float64(r.Axis.Step), Cards: r.cards(),
 	}
 	if p.Title == "" {
@@ -59,6 +63,9 @@ func (r *Result) WriteHTML(w io.Writer) error {
 	}
 	for _, d := range r.Decisions {
 		p.Decisions = append(p.Decisions, decided{d.At.Or(0), clock(d.At), d})
+	}
+	for _, c := range r.Complaints {
+		p.Complaints = append(p.Complaints, complained{clock(c.First), c.until(), number(c.Count), c.said()})
 	}
 	return render(w, "page", pageText, p)
 }

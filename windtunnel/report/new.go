@@ -11,7 +11,7 @@ func New(axis Axis) *Result {
 	n := axis.Points
 	return &Result{
 		Format: Format, Duration: Unknown(), Planned: Unknown(), Axis: axis,
-		Workloads: []Workload{}, SLOs: []SLO{}, Decisions: []Decision{}, NotModelled: []Note{}, Warnings: []Note{},
+		Workloads: []Workload{}, SLOs: []SLO{}, Decisions: []Decision{}, NotModelled: []Note{}, Warnings: []Note{}, Complaints: []Complaint{},
 		Cluster: Cluster{
 			Nodes: []NodeType{}, Waits: []Wait{}, Total: UnknownSeries(n), Ready: UnknownSeries(n), PendingPods: UnknownSeries(n),
 			CPUAllocatable: UnknownSeries(n), CPURequested: UnknownSeries(n),

@@ -99,8 +99,15 @@ func day(policy string, seed uint64) *report.Result {
 			Reason: "cpu is at 91 % of requests, the target is 60 % <script>alert(1)</script>",
 		})
 	}
+	r.Complaints = append(r.Complaints,
+		report.Complaint{Object: "Deployment captions/gateway-service", Text: "failed to compute the number of replicas", Reasons: []string{"failed to get cpu: no metrics", "failed to get cpu: pods might be unready"},
+			Count: 80, First: 9000, Last: 10200},
+		report.Complaint{Text: "failed to <b>ask</b>", Count: 1, First: 21590, Last: 21590, Lasting: true})
+	for _, name := range []string{"gateway-service", "caption-worker", "frontend"} {
+		r.NotModelled = append(r.NotModelled, report.Note{Where: "base/" + name + ".yaml:1", Object: "NetworkPolicy captions/" + name, Text: "networks are not modelled"})
+	}
 	r.NotModelled = append(r.NotModelled, report.Note{Where: "base/gateway.yaml:41 spec.template.spec.topologySpreadConstraints", Text: "pods are spread by the scheduler only when they start"})
-	r.Warnings = append(r.Warnings, report.Note{Where: "Deployment captions/upload-service", Text: "no load is given for it, so it was idle"})
+	r.Warnings = append(r.Warnings, report.Note{Object: "Deployment captions/upload-service", Text: "no load is given for it, so it was idle"})
 	return r
 }
 
@@ -125,6 +132,7 @@ func TestHTMLIsSafeAndStandsAlone(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, day("keda", 1).WriteHTML(&out))
 	require.NotContains(t, out.String(), "<script>alert")
+	require.NotContains(t, out.String(), "<b>ask")
 	require.NotContains(t, out.String(), "NaN")
 	for _, outside := range []string{"src=", "href=", "url(", "@import", "fetch("} {
 		require.NotContains(t, out.String(), outside)

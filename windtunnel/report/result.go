@@ -1,6 +1,10 @@
 package report
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Format is the version of the JSON that this package writes and reads.
 const Format = 1
@@ -28,8 +32,10 @@ type Result struct {
 	Decisions []Decision `json:"decisions"`
 	// NotModelled lists what stands in the manifests and had no effect on the run.
 	NotModelled []Note `json:"not_modelled"`
-	// Warnings lists policies that can never work, and what went wrong during the run.
-	Warnings []Note `json:"warnings"`
+	// Warnings lists policies that can never work, and what was wrong at the end of the run. Complaints lists what controllers met
+	// on the way, most of which passes: there are no metrics of pods that have just started, for example.
+	Warnings   []Note      `json:"warnings"`
+	Complaints []Complaint `json:"complaints"`
 }
 
 // Axis is the time axis that all series share: point i is at i×Step seconds after the start. A series holds the state at
@@ -255,7 +261,29 @@ const (
 
 // Note is something that the reader must know before trusting the figures.
 type Note struct {
-	// Where is the file with line and field, or the object.
+	// Where is the file with its line, or the policy in a comparison.
 	Where string `json:"where,omitempty"`
-	Text  string `json:"text"`
+	// Object is what the note is about: Deployment captions/gateway-service.
+	Object string `json:"object,omitempty"`
+	Text   string `json:"text"`
+}
+
+// String is the form that compilers have.
+func (n Note) String() string {
+	parts := slices.DeleteFunc([]string{n.Where, n.Object, n.Text}, func(part string) bool { return part == "" })
+	return strings.Join(parts, ": ")
+}
+
+// Complaint is an error that a controller met during the run. It is in the result once, however often it was said.
+type Complaint struct {
+	// Object is what it is about: Deployment captions/gateway-service. Empty where the error does not tell.
+	Object string `json:"object,omitempty"`
+	Text   string `json:"text"`
+	// Reasons are those that were given, in the words of the controller.
+	Reasons []string `json:"reasons,omitempty"`
+	Count   Value    `json:"count"`
+	// First and Last are when it was said, in seconds after the start. Lasting tells that it was still said at the end.
+	First   Value `json:"first_seconds"`
+	Last    Value `json:"last_seconds"`
+	Lasting bool  `json:"lasting"`
 }

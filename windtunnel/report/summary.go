@@ -23,7 +23,8 @@ func (r *Result) WriteSummary(w io.Writer) error {
 	summarySLOs(&b, r.SLOs)
 	summaryDecisions(&b, r.Decisions)
 	summaryNotes(&b, "Warnings", r.Warnings)
-	summaryNotes(&b, "Not modelled", r.NotModelled)
+	summaryComplaints(&b, r.Complaints)
+	summaryNotModelled(&b, r.NotModelled)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -52,7 +53,7 @@ func (w *Workload) summary(b *strings.Builder) {
 	row("replicas", w.Replicas.Ready, number)
 	row("backlog", w.Backlog, number)
 	row("oldest", w.OldestAge, seconds)
-	if w.Latency.Count.Known() {
+	if w.Latency.Count > 0 {
 		l := w.Latency
 		fmt.Fprintf(b, "  latency    p50 %s, p90 %s, p95 %s, p99 %s, most %s\n", seconds(l.P50), seconds(l.P90), seconds(l.P95), seconds(l.P99), seconds(l.Max))
 	}
@@ -164,7 +165,7 @@ func summaryDecisions(b *strings.Builder, all []Decision) {
 	fmt.Fprintf(b, "\nDecisions: %s\n", strings.Join(parts, ", "))
 	for i, d := range all {
 		if i == shownDecisions {
-			fmt.Fprintf(b, "  and %d more in the HTML report, in JSON and in CSV\n", len(all)-i)
+			fmt.Fprintf(b, "  and %d more in the HTML report (-o FILE) and in CSV (--decisions)\n", len(all)-i)
 			break
 		}
 		fmt.Fprintf(b, "  %s  %s  %s%s: %s\n", clock(d.At), d.Scaler, d.Object, d.change(), d.Reason)
@@ -189,11 +190,32 @@ func summaryNotes(b *strings.Builder, title string, notes []Note) {
 	}
 	fmt.Fprintf(b, "\n%s\n", title)
 	for _, n := range notes {
-		if n.Where != "" {
-			fmt.Fprintf(b, "  %s: %s\n", n.Where, n.Text)
-			continue
+		fmt.Fprintf(b, "  %s\n", n)
+	}
+}
+
+// summaryNotModelled says once what is said of several objects.
+func summaryNotModelled(b *strings.Builder, notes []Note) {
+	if len(notes) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nNot modelled\n")
+	for _, g := range grouped(notes) {
+		if first := g.Notes[0]; len(g.Notes) == 1 {
+			fmt.Fprintf(b, "  %s\n", first)
+		} else {
+			fmt.Fprintf(b, "  %s: %s and %d more: %s\n", first.Where, first.Object, len(g.Notes)-1, g.Text)
 		}
-		fmt.Fprintf(b, "  %s\n", n.Text)
+	}
+}
+
+func summaryComplaints(b *strings.Builder, complaints []Complaint) {
+	if len(complaints) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nComplaints of controllers\n")
+	for _, c := range complaints {
+		fmt.Fprintf(b, "  %s to %s, %s: %s\n", clock(c.First), c.until(), plural(c.Count, "time"), c.said())
 	}
 }
 

@@ -58,13 +58,11 @@ func (r *Requests) check(d *decoder, field string) {
 	if len(r.Load) == 0 {
 		d.at(field, "expected a load")
 	}
-	if r.Service.Of().Mean() <= 0 {
-		d.at(field+".service", "expected %s", distributionForms)
-	}
+	r.Service.needed(d, field+".service")
 	switch {
-	case r.Concurrency == 0:
+	case r.Concurrency == 0 && !d.given(field+".concurrency"):
 		r.Concurrency = 16
-	case r.Concurrency < 0:
+	case r.Concurrency < 1 && !d.wrong(field+".concurrency"):
 		d.at(field+".concurrency", "expected at least 1, found %d", r.Concurrency)
 		r.Concurrency = 1
 	}
@@ -87,9 +85,7 @@ func (j *Jobs) check(d *decoder, field string) {
 	if len(j.Load) == 0 {
 		d.at(field, "expected a load")
 	}
-	if j.Segment.Of().Mean() <= 0 {
-		d.at(field+".segment", "expected %s", distributionForms)
-	}
+	j.Segment.needed(d, field+".segment")
 	if j.Segments.Low == 0 {
 		j.Segments = Range{1, 1}
 	}
@@ -130,8 +126,8 @@ func (m *Metrics) check(d *decoder, workloads []string) {
 		d.at("metrics.interval", "expected at least 1s")
 	}
 	for i, gap := range m.Gaps {
-		if gap.Until <= gap.From {
-			d.at(fmt.Sprintf("metrics.gaps[%d]", i), "expected until after from")
+		if field := fmt.Sprintf("metrics.gaps[%d]", i); gap.Until <= gap.From && !d.wrong(field) {
+			d.at(field, "expected until after from")
 		}
 	}
 	for i, p := range m.Provide {

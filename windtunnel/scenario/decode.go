@@ -61,6 +61,20 @@ func (d *decoder) at(field, format string, args ...any) {
 	d.say(lineIn(d.lines, field), field, format, args...)
 }
 
+// wrong tells whether a mistake in a field was reported already.
+func (d *decoder) wrong(field string) bool {
+	return slices.ContainsFunc(d.problems, func(p Problem) bool {
+		rest, within := strings.CutPrefix(p.Field, field)
+		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// given tells whether a field stands in the file.
+func (d *decoder) given(field string) bool {
+	_, found := d.lines[field]
+	return found
+}
+
 // lineIn is the line of a field, or of the nearest one around it.
 func lineIn(lines map[string]int, field string) int {
 	for around := field; around != ""; around = around[:max(strings.LastIndexAny(around, ".["), 0)] {

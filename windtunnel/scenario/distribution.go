@@ -55,6 +55,17 @@ func (t *Distribution) read(d *decoder, node *yaml.Node, field string) {
 	}
 }
 
+// needed reports a time that is missing or 0.
+func (t Distribution) needed(d *decoder, field string) {
+	switch {
+	case t.Of().Mean() > 0 || d.wrong(field):
+	case d.given(field):
+		d.at(field, "expected more than 0: %s", distributionForms)
+	default:
+		d.at(field, "it is missing; expected %s", distributionForms)
+	}
+}
+
 // Of is the distribution in seconds.
 func (t Distribution) Of() workload.Distribution {
 	switch {

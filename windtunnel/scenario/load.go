@@ -77,37 +77,56 @@ func (l *Load) read(d *decoder, node *yaml.Node, field string) {
 }
 
 func (s *Shape) read(d *decoder, node *yaml.Node, field string) {
-	before := len(d.problems)
-	d.mapping(node, reflect.ValueOf(s).Elem(), field)
-	if len(d.problems) > before {
-		return
+	name := ""
+	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
+		if node.Content[i].Value == "shape" {
+			name = node.Content[i+1].Value
+		}
 	}
 	var names []string
 	for _, shape := range shapes {
 		names = append(names, shape.name)
-		if shape.name == s.Shape {
-			s.check(d, node, field, shape.needs, shape.more)
+		if shape.name == name {
+			s.readAs(d, node, field, name, shape.needs, shape.more)
 			return
 		}
 	}
-	d.say(node.Line, join(field, "shape"), "expected one of %s, found %q", strings.Join(names, ", "), s.Shape)
+	before := len(d.problems)
+	d.mapping(node, reflect.ValueOf(s).Elem(), field)
+	if len(d.problems) == before {
+		d.say(node.Line, join(field, "shape"), "expected one of %s, found %q", strings.Join(names, ", "), name)
+	}
 }
 
-func (s *Shape) check(d *decoder, node *yaml.Node, field string, needs, more []string) {
+// readAs reads the fields that a shape has, and reports others.
+func (s *Shape) readAs(d *decoder, node *yaml.Node, field, shape string, needs, more []string) {
 	allowed := slices.Concat([]string{"shape"}, needs, more, []string{"noise"})
 	given := map[string]bool{}
+	own := *node
+	own.Content = nil
 	for i := 0; i < len(node.Content); i += 2 {
 		name := node.Content[i].Value
-		given[name] = true
 		if !slices.Contains(allowed, name) {
-			d.say(node.Content[i].Line, join(field, name), "a %s has no such field; it has %s", s.Shape, strings.Join(allowed[1:], ", "))
+			d.say(node.Content[i].Line, join(field, name), "a %s has no such field; it has %s", shape, strings.Join(allowed[1:], ", "))
+			continue
 		}
+		given[name] = true
+		own.Content = append(own.Content, node.Content[i], node.Content[i+1])
 	}
 	for _, name := range needs {
 		if !given[name] {
-			d.say(node.Line, field, "a %s needs %s", s.Shape, name)
+			d.say(node.Line, field, "a %s needs %s", shape, name)
 		}
 	}
+	before := len(d.problems)
+	d.mapping(&own, reflect.ValueOf(s).Elem(), field)
+	if len(d.problems) == before {
+		s.check(d, field, given, needs)
+	}
+}
+
+// check finds numbers that cannot be.
+func (s *Shape) check(d *decoder, field string, given map[string]bool, needs []string) {
 	for _, number := range []struct {
 		name  string
 		value float64

@@ -179,7 +179,7 @@ func Parse(path string, text []byte) (*Scenario, error) {
 	case errors.Is(err, io.EOF):
 		d.say(1, "", "the file is empty; expected a scenario")
 	case err != nil:
-		d.say(lineOf(err), "", "this is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		d.say(lineOf(err), "", "this is not YAML: %s", textOf(err))
 	default:
 		d.decode(document.Content[0], reflect.ValueOf(s).Elem(), "")
 		if reader.Decode(&yaml.Node{}) == nil {
@@ -207,6 +207,15 @@ func (s *Scenario) ManifestPaths() []string {
 		paths[i] = path
 	}
 	return paths
+}
+
+// textOf is an error of the YAML parser without its line.
+func textOf(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if line, rest, found := strings.Cut(text, ": "); found && strings.HasPrefix(line, "line ") {
+		return rest
+	}
+	return text
 }
 
 func lineOf(err error) int {

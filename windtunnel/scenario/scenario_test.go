@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,14 @@ workloads:
       load: {shape: diurnal, low: 1, peak: 5}
       service: {mean: 40ms, p95: 3s}
       concurrency: many
+  - deployment: shop/zero
+    requests:
+      load: {shape: steady, rate: 1}
+      service: {median: 4, p95: 15ms}
+      concurrency: 0
+  - deployment: shop/endless
+    jobs:
+      load: {shape: steady, rate: 1}
   - deployment: shop/worker
 slos:
   - {name: fast, workload: shop/nobody, latencyBelow: 1s, goal: 99}
@@ -45,15 +54,19 @@ cluster:
 		7:  "a diurnal has no such field; it has low, high, at, noise",
 		8:  "expected a duration such as 40ms, or one of {mean}",
 		9:  "expected a whole number, found \"many\"",
-		10: "workloads[1]: expected requests or jobs",
-		12: "slos[0].workload: expected one of the workloads",
-		15: "metrics.gaps[0]: expected until after from",
-		17: "m7i.tiny",
+		13: "workloads[1].requests.service.median: expected a duration such as",
+		14: "workloads[1].requests.concurrency: expected at least 1, found 0",
+		16: "workloads[2].jobs.segment: it is missing; expected a duration such as 40ms, or one of {mean}",
+		18: "workloads[3]: expected requests or jobs",
+		20: "slos[0].workload: expected one of the workloads",
+		23: "metrics.gaps[0]: expected until after from",
+		25: "m7i.tiny",
 	} {
 		require.Contains(t, found[line], text, "line %d: %s", line, found[line])
 	}
 	require.Contains(t, found[7], "a diurnal needs high")
-	require.Contains(t, found[12], "slos[0].goal: expected a fraction")
+	require.Equal(t, 1, strings.Count(found[13], "\n"), "a mistake is told once: %s", found[13])
+	require.Contains(t, found[20], "slos[0].goal: expected a fraction")
 }
 
 func TestDefaults(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,7 @@ type summary struct {
 	First       []string       `json:"first_decisions"`
 	Waits       int            `json:"reasons_to_wait"`
 	Warnings    []string       `json:"warnings"`
+	Complaints  []string       `json:"complaints"`
 	NotModelled int            `json:"not_modelled"`
 }
 
@@ -142,7 +144,11 @@ func summarize(r *report.Result) summary {
 		}
 	}
 	for _, w := range r.Warnings {
-		s.Warnings = append(s.Warnings, w.Text)
+		s.Warnings = append(s.Warnings, w.String())
+	}
+	for _, c := range r.Complaints {
+		s.Complaints = append(s.Complaints, fmt.Sprintf("%.0f s to %.0f s, %.0f times: %s: %s: %s",
+			float64(c.First), float64(c.Last), float64(c.Count), c.Object, c.Text, strings.Join(c.Reasons, "; or: ")))
 	}
 	return s
 }

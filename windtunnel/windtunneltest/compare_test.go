@@ -40,11 +40,13 @@ func TestANewPolicyIsBetter(t *testing.T) {
 	}
 	var table, page strings.Builder
 	require.NoError(t, c.WriteSummary(&table))
-	require.Contains(t, table.String(), "3 seeds; 95 % confidence intervals; compared with five replicas")
+	require.Contains(t, table.String(), "3 seeds; compared with five replicas; in brackets 95 % confidence intervals")
 	require.NoError(t, c.WriteHTML(&page))
 	for _, m := range c.Measures {
-		require.Contains(t, table.String(), m.Name)
 		require.Contains(t, page.String(), m.Name)
+		if m.Verdict(1) != report.Same {
+			require.Contains(t, table.String(), m.Name)
+		}
 	}
 }
 

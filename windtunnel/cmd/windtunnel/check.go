@@ -10,6 +10,7 @@ import (
 
 	"k8s-scalers/windtunnel/lint"
 	"k8s-scalers/windtunnel/manifest"
+	"k8s-scalers/windtunnel/scalers/keda"
 )
 
 type checkCommand struct {
@@ -47,6 +48,11 @@ func (c *checkCommand) check(out io.Writer) error {
 		}
 		for _, o := range lint.Unknown(objects) {
 			fmt.Fprintf(out, "%s: note: %s is not checked, because its schema is not known here\n", o.Position(), o.Ref())
+		}
+		for _, o := range objects {
+			if o.GroupVersionKind().GroupKind() == keda.ScaledJobs {
+				fmt.Fprintf(out, "%s: note: %s: %s\n", o.Position(), o.Ref(), keda.NoScaledJobs)
+			}
 		}
 		for _, f := range findings {
 			if f.Severity == lint.Error {

@@ -68,3 +68,29 @@ func TestWhatCannotBeReadIsSaidAllAtOnce(t *testing.T) {
 	_, err = check(t, empty)
 	require.ErrorContains(t, err, "empty.yaml")
 }
+
+// TestWhatIsCheckedButNotRun: the schema of a ScaledJob is known, what it would do in a run is not.
+func TestWhatIsCheckedButNotRun(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "job.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`apiVersion: keda.sh/v1alpha1
+kind: ScaledJob
+metadata: {name: batch, namespace: shop}
+spec:
+  jobTargetRef:
+    template:
+      spec:
+        restartPolicy: Never
+        containers: [{name: a, image: "a:1", resources: {requests: {cpu: 1, memory: 1Gi}, limits: {memory: 1Gi}}}]
+  triggers: [{type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: "2"}}]
+`), 0o600))
+	out, err := check(t, file)
+	require.NoError(t, err)
+	require.Contains(t, out, file+":1: note: ScaledJob shop/batch: windtunnel run does not model ScaledJobs")
+	require.Contains(t, out, "1 objects in 1 sets of folders: no mistakes")
+}
+
+func TestAFolderOfFoldersSaysWhatIsInIt(t *testing.T) {
+	_, err := check(t, deploy)
+	require.ErrorContains(t, err, "name the folder that you would give to kubectl apply -k: ")
+	require.ErrorContains(t, err, filepath.Join(deploy, "CAS")+", ")
+}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,6 +22,9 @@ type cli struct {
 	Measure   measureCommand   `cmd:"" help:"Find out from the metrics of running services how long their requests and tasks take, for a scenario."`
 	Scenarios scenariosCommand `cmd:"" help:"List the scenarios that ship."`
 }
+
+// errInterrupted is the end of a run that Ctrl-C has ended; what it had until then is written.
+var errInterrupted = errors.New("interrupted")
 
 // stop is set by Ctrl-C; a run then ends with what it has so far.
 type stop struct{ asked atomic.Bool }
@@ -46,11 +50,15 @@ func main() {
 	stopping.watch()
 	parsed := kong.Parse(&cli{},
 		kong.Name("windtunnel"),
-		kong.Description("Runs the real autoscalers of Kubernetes in virtual time against your manifests."),
+		kong.Description("Runs the real autoscalers of Kubernetes in virtual time against your manifests.\n\n"+
+			"Exit codes: 0 all went well; 1 something is wrong, and said on standard error; 80 so is the command line; 130 interrupted by Ctrl-C, and what there was until then is written."),
 		kong.UsageOnError(),
 		kong.Bind(stopping),
 	)
-	if err := parsed.Run(); err != nil {
+	switch err := parsed.Run(); {
+	case errors.Is(err, errInterrupted):
+		os.Exit(130)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

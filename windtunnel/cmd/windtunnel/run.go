@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"k8s-scalers/windtunnel"
@@ -17,8 +19,9 @@ type runCommand struct {
 	Manifests []string      `placeholder:"DIR" help:"Kustomize folder, folder of YAML or file, in place of what the scenario names. May be repeated."`
 	Duration  time.Duration `help:"Run for this long in place of what the scenario says."`
 	Seed      uint64        `help:"Seed of the random numbers in place of the scenario's."`
-	JSON      bool          `name:"json" help:"Write the result as JSON to the standard output, in place of the summary."`
-	CSV       bool          `name:"csv" help:"Write the series as CSV to the standard output, in place of the summary."`
+	JSON      bool          `name:"json" xor:"form" help:"Write the result as JSON to the standard output, in place of the summary."`
+	CSV       bool          `name:"csv" xor:"form" help:"Write the series as CSV to the standard output, in place of the summary."`
+	Decisions bool          `xor:"form" help:"Write the decisions as CSV to the standard output, in place of the summary."`
 	Output    string        `short:"o" placeholder:"FILE" help:"Write a report with charts to this HTML file, too."`
 }
 
@@ -32,44 +35,90 @@ func (c *runCommand) Run(stopping *stop) error {
 		}
 		return err
 	}
-	planned := s.Duration
-	if c.Duration != 0 {
-		planned = c.Duration
+	page, err := newPage(c.Output)
+	if err != nil {
+		return err
 	}
-	progress := newProgress(planned)
-	warned := func(warnings []report.Note) {
-		for _, w := range warnings {
-			fmt.Fprintf(os.Stderr, "%s: warning: %s\n", w.Where, w.Text)
-		}
-	}
+	defer page.discard()
+	progress := newProgress(cmp.Or(c.Duration, s.Duration))
 	result, err := windtunnel.Run(s, windtunnel.Options{
 		Manifests: c.Manifests, Duration: c.Duration, Seed: c.Seed,
-		Warned: warned, Progress: progress.set, Stopped: stopping.asked.Load,
+		Warned: warn(os.Stderr), Progress: progress.set, Stopped: stopping.asked.Load,
 	})
 	progress.end()
 	if err != nil {
 		return err
 	}
-	if c.Output != "" {
-		if err := writeFile(c.Output, result.WriteHTML); err != nil {
-			return err
-		}
+	write := result.WriteSummary
+	switch {
+	case c.JSON:
+		write = result.WriteJSON
+	case c.CSV:
+		write = result.WriteCSV
+	case c.Decisions:
+		write = result.WriteDecisionsCSV
 	}
-	if c.JSON {
-		return result.WriteJSON(os.Stdout)
+	err = errors.Join(page.write(result.WriteHTML), write(os.Stdout))
+	if err == nil && result.Interrupted {
+		err = errInterrupted
 	}
-	if c.CSV {
-		return result.WriteCSV(os.Stdout)
-	}
-	return result.WriteSummary(os.Stdout)
+	return err
 }
 
-func writeFile(path string, write func(io.Writer) error) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
+// warn writes what can never work, each once, however many runs find it.
+func warn(out io.Writer) func([]report.Note) {
+	said := map[string]bool{}
+	return func(warnings []report.Note) {
+		for _, w := range warnings {
+			if text := w.String(); !said[text] {
+				said[text] = true
+				fmt.Fprintf(out, "warning: %s\n", text)
+			}
+		}
 	}
-	return errors.Join(write(file), file.Close())
+}
+
+// page is the HTML file of a report. It is made before the run, so that a place where nothing can be written is told at once, and takes its
+// name when it is complete, so that a run that fails leaves the report of the last one.
+type page struct {
+	path string
+	file *os.File // nil where no report was asked for
+}
+
+func newPage(path string) (page, error) {
+	if path == "" {
+		return page{}, nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return page{}, fmt.Errorf("write the report: %s is not a file", path)
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".windtunnel-*.html")
+	if err != nil {
+		return page{}, fmt.Errorf("write the report to %s: %w", path, err)
+	}
+	return page{path, file}, nil
+}
+
+func (p page) write(content func(io.Writer) error) error {
+	if p.file == nil {
+		return nil
+	}
+	err := errors.Join(content(p.file), p.file.Chmod(0o644), p.file.Close())
+	if err == nil {
+		err = os.Rename(p.file.Name(), p.path)
+	}
+	if err != nil {
+		return fmt.Errorf("write the report to %s: %w", p.path, err)
+	}
+	return nil
+}
+
+// discard removes what was not completed.
+func (p page) discard() {
+	if p.file != nil {
+		_ = p.file.Close()           // It is closed where it was written.
+		_ = os.Remove(p.file.Name()) // It has another name where it was written.
+	}
 }
 
 func hours(d time.Duration) string { return fmt.Sprintf("%.1f h", d.Hours()) }

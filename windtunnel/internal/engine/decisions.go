@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,20 +23,27 @@ import (
 type decisions struct {
 	start time.Time
 
-	mu     sync.Mutex
-	made   []report.Decision
-	errors map[string]bool
+	mu         sync.Mutex
+	made       []report.Decision
+	complaints map[[2]string]*complaint // by object and text
+}
+
+// complaint is an error that controllers met, however often.
+type complaint struct {
+	reasons     map[string]bool
+	count       int
+	first, last time.Duration
 }
 
 func newDecisions(start time.Time) *decisions {
-	return &decisions{start: start, errors: map[string]bool{}}
+	return &decisions{start: start, complaints: map[[2]string]*complaint{}}
 }
 
 // begin forgets what was decided before the run.
 func (d *decisions) begin(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.start, d.made, d.errors = now, nil, map[string]bool{}
+	d.start, d.made, d.complaints = now, nil, map[[2]string]*complaint{}
 }
 
 func (d *decisions) add(decision report.Decision) {
@@ -82,7 +92,7 @@ func (d *decisions) explain(reason string) {
 	defer d.mu.Unlock()
 	for i := len(d.made) - 1; i >= 0; i-- {
 		if d.made[i].Scaler == "hpa" && d.made[i].Reason == "" {
-			d.made[i].Reason = reason
+			d.made[i].Reason = readable(reason)
 			return
 		}
 	}
@@ -100,10 +110,46 @@ func (d *decisions) failed(err error, msg string) {
 	if err != nil {
 		text = strings.TrimSpace(strings.TrimSuffix(msg, ":") + ": " + err.Error())
 	}
+	if ordinary(text) {
+		return
+	}
+	object, text, reason := told(strings.TrimPrefix(text, "Unhandled Error: "))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.errors[strings.TrimPrefix(text, "Unhandled Error: ")] = true
+	at := time.Since(d.start)
+	c := d.complaints[[2]string{object, text}]
+	if c == nil {
+		c = &complaint{first: at, reasons: map[string]bool{}}
+		d.complaints[[2]string{object, text}] = c
+	}
+	c.count++
+	c.last = at
+	if reason != "" {
+		c.reasons[reason] = true
+	}
 }
+
+// about is how the HorizontalController names what an error is about in the middle of it: "… for Deployment/shop/web: why".
+var about = regexp.MustCompile(`^(.+?)(?: for)? ([A-Z]\w+)/([\w.-]+)/([\w.-]+): (.+)$`)
+
+// told takes an error apart: what it is about, what failed, and why. An error that does not tell what it is about stays whole.
+func told(text string) (object, what, why string) {
+	parts := about.FindStringSubmatch(text)
+	if parts == nil {
+		return "", readable(text), ""
+	}
+	_, why, several := strings.Cut(parts[5], "first error is: ")
+	if !several {
+		why = parts[5]
+	}
+	return fmt.Sprintf("%s %s/%s", parts[2], parts[3], parts[4]), parts[1], readable(why)
+}
+
+// printed is a selector of labels as Go prints it.
+var printed = regexp.MustCompile(`&LabelSelector\{MatchLabels:map\[string\]string\{(.*?),?\},MatchExpressions:\[\]LabelSelectorRequirement\{\},\}`)
+
+// readable writes selectors of labels in the words of controllers as people write them.
+func readable(text string) string { return printed.ReplaceAllString(text, "$1") }
 
 // takeErrors lets the errors of controllers come here instead of to the standard error output, and without the default
 // back-off, which remembers real time and would sleep for years in virtual time. The returned function undoes it.
@@ -136,19 +182,25 @@ func (d *decisions) sorted() []report.Decision {
 	return d.made
 }
 
-// notes is what went wrong, each kind of trouble once.
-func (d *decisions) notes() []report.Note {
+// lingering is how long before the end a complaint may have been said for the last time, and still count as one that stays: controllers try
+// again each 15 s.
+const lingering = time.Minute
+
+// complained is what went wrong until the end of the run, in the order in which it began.
+func (d *decisions) complained(end time.Duration) []report.Complaint {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var notes []report.Note
-	for text := range d.errors {
-		if ordinary(text) {
-			continue
-		}
-		notes = append(notes, report.Note{Text: text})
+	all := []report.Complaint{}
+	for about, c := range d.complaints {
+		all = append(all, report.Complaint{
+			Object: about[0], Text: about[1], Reasons: slices.Sorted(maps.Keys(c.reasons)), Count: report.Value(c.count),
+			First: report.Value(c.first.Seconds()), Last: report.Value(c.last.Seconds()), Lasting: c.last >= end-lingering,
+		})
 	}
-	slices.SortFunc(notes, func(a, b report.Note) int { return strings.Compare(a.Text, b.Text) })
-	return notes
+	slices.SortFunc(all, func(a, b report.Complaint) int {
+		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Text, b.Text))
+	})
+	return all
 }
 
 // ordinary tells of errors that controllers meet in every healthy cluster and mend by trying again: another writer was

@@ -51,6 +51,8 @@ type run struct {
 	loads    []*load
 	byPod    map[*cluster.Pod]*load
 	deciding *decisions
+	// hopeless are the targets whose scaler was found before the run to be one that can never work.
+	hopeless map[string]bool
 	keda     *operator
 	// verticals are the VerticalPodAutoscalers.
 	verticals verticals
@@ -77,7 +79,7 @@ type nodes interface {
 // Run carries out a run. It must be called in a bubble of package vtime.
 func Run(in Input) (*report.Result, error) {
 	time.Sleep(weekend)
-	r := &run{Input: in, start: time.Now(), byPod: map[*cluster.Pod]*load{}}
+	r := &run{Input: in, start: time.Now(), byPod: map[*cluster.Pod]*load{}, hopeless: map[string]bool{}}
 	r.newResult()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

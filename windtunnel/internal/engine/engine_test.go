@@ -3,11 +3,13 @@ package engine_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"k8s-scalers/windtunnel"
 	"k8s-scalers/windtunnel/report"
+	"k8s-scalers/windtunnel/scenario"
 	"k8s-scalers/windtunnel/windtunneltest"
 )
 
@@ -47,13 +49,40 @@ func TestWhatCanNeverWorkIsSaid(t *testing.T) {
 	var before []report.Note
 	r := run(t, "testdata/never.yaml", windtunnel.Options{Warned: func(notes []report.Note) { before = notes }})
 	require.Len(t, before, 3, "what is said before the run")
-	require.Equal(t, before, r.Warnings[:3], "and in the report")
+	require.Equal(t, before, r.Warnings, "and in the report, each once")
 	var said []string
 	for _, w := range r.Warnings {
-		said = append(said, w.Where+" "+w.Text)
+		said = append(said, w.String())
 	}
 	all := strings.Join(said, "\n")
-	require.Contains(t, all, "never/never.yaml:22 HorizontalPodAutoscaler shop/missing: it can never work: there is no Deployment shop/nobody")
+	require.Contains(t, all, "never/never.yaml:22: HorizontalPodAutoscaler shop/missing: it can never work: there is no Deployment shop/nobody")
 	require.Contains(t, all, "container web requests no cpu")
 	require.Contains(t, all, "nothing provides the External metric queue")
+}
+
+// TestComplaintsAreSaidOnce: the controller looks every 15 s, and complains each time that there are no metrics.
+func TestComplaintsAreSaidOnce(t *testing.T) {
+	gap := func(from, until time.Duration) *report.Result {
+		return runChanged(t, "testdata/day.yaml", func(s *scenario.Scenario) {
+			s.Duration, s.Metrics.Gaps = 2*time.Hour, []scenario.Gap{{From: from, Until: until}}
+		})
+	}
+	r := gap(time.Hour, 90*time.Minute)
+	require.Empty(t, r.Warnings, "it has passed")
+	require.Len(t, r.Complaints, 1)
+	c := r.Complaints[0]
+	require.Equal(t, "Deployment shop/web", c.Object)
+	require.Equal(t, "failed to compute desired number of replicas based on listed metrics", c.Text)
+	require.Len(t, c.Reasons, 1)
+	require.Contains(t, c.Reasons[0], "no metrics returned from resource metrics API")
+	require.InDelta(t, 30*4, float64(c.Count), 4)
+	require.InDelta(t, 3600, float64(c.First), 60)
+	require.InDelta(t, 5400, float64(c.Last), 60)
+	require.False(t, c.Lasting)
+
+	r = gap(time.Hour, 3*time.Hour)
+	require.Len(t, r.Warnings, 1, "it has not passed, which is said once")
+	require.Contains(t, r.Warnings[0].String(), "HorizontalPodAutoscaler shop/web: at the end of the run it did not scale (FailedGetResourceMetric)")
+	require.Len(t, r.Complaints, 1)
+	require.True(t, r.Complaints[0].Lasting)
 }

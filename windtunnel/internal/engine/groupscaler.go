@@ -55,10 +55,7 @@ func newGroupScaler(f *fleet, w *world) (*groupScaler, error) {
 		case cas.Knows(name):
 			known = append(known, flag)
 		case !slices.Contains(harmlessFlags, name):
-			f.run.result.NotModelled = append(f.run.result.NotModelled, report.Note{
-				Where: deployed.source.Position("spec", "template", "spec", "containers").String(),
-				Text:  deployed.source.Ref() + ": the flag --" + name + " has no effect",
-			})
+			f.run.leftOut(deployed.source, "the flag --"+name+" has no effect", "spec", "template", "spec", "containers")
 		}
 	}
 	options, err := cas.ParseFlags(known)

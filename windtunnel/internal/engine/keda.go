@@ -53,9 +53,7 @@ func (r *run) operate(w *world) error {
 		problem := (*keda.SpecError)(nil)
 		switch err := r.keda.Add(scaledObject, r.start.Add(tick)); {
 		case errors.As(err, &problem):
-			r.result.NotModelled = append(r.result.NotModelled, report.Note{
-				Where: o.Position(problem.Path...).String(), Text: o.Ref() + ": it is left out, and its workload is not scaled by it: " + problem.Text,
-			})
+			r.leftOut(o, "it is left out, and its workload is not scaled by it: "+problem.Text, problem.Path...)
 		case err != nil:
 			return fmt.Errorf("%s: %s: %w", o.Position(), o.Ref(), err)
 		}

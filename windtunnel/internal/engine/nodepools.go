@@ -75,15 +75,12 @@ func (r *run) takePool(w *world, o *manifest.Object) error {
 	if !given("spec", "template", "spec", "expireAfter") {
 		template.ExpireAfter = karpv1.MustParseNillableDuration("720h")
 	}
-	note := func(text string, path ...any) {
-		r.result.NotModelled = append(r.result.NotModelled, report.Note{Where: o.Position(path...).String(), Text: o.Ref() + ": " + text})
-	}
 	if len(template.StartupTaints) > 0 {
-		note("startup taints are left out: nothing would take them off", "spec", "template", "spec", "startupTaints")
+		r.leftOut(o, "startup taints are left out: nothing would take them off", "spec", "template", "spec", "startupTaints")
 		template.StartupTaints = nil
 	}
 	if pool.Spec.Replicas != nil {
-		note("pools of a fixed size are not modelled", "spec", "replicas")
+		r.leftOut(o, "pools of a fixed size are not modelled", "spec", "replicas")
 		return nil
 	}
 	stored, err := r.cluster.Create(cluster.ResourceOf(o.GroupVersionKind().GroupKind()), pool)
@@ -106,9 +103,7 @@ func (r *run) takeClass(o *manifest.Object) error {
 			}
 		}
 	}
-	r.result.NotModelled = append(r.result.NotModelled, report.Note{
-		Where: o.Position().String(), Text: o.Ref() + ": only the size of its first volume is used",
-	})
+	r.leftOut(o, "only the size of its first volume is used")
 	_, err := r.cluster.Create(cluster.ResourceOf(o.GroupVersionKind().GroupKind()), karpenter.NewNodeClass(o.GetName(), disk))
 	return err
 }

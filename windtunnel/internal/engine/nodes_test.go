@@ -69,10 +69,10 @@ func TestPodsThatFitNoNode(t *testing.T) {
 	r := run(t, "testdata/crowded.yaml", windtunnel.Options{})
 	var said []string
 	for _, w := range r.Warnings {
-		said = append(said, w.Where+" "+w.Text)
+		said = append(said, w.String())
 	}
 	all := strings.Join(said, "\n")
-	require.Contains(t, all, "crowded.yaml:39 Deployment shop/huge: its pods can never run: they fit no node, even an empty one. m7i.large (m7i.large): ")
+	require.Contains(t, all, "crowded.yaml:39: Deployment shop/huge: its pods can never run: they fit no node, even an empty one. m7i.large (m7i.large): ")
 	require.Contains(t, all, "insufficient cpu (3000m requested, 1930m allocatable)")
 	require.Contains(t, all, "insufficient ephemeral-storage (51200Mi requested, 17408Mi allocatable)")
 	require.Contains(t, all, "didn't match Pod's node affinity/selector")

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -16,7 +18,6 @@ import (
 
 	"k8s-scalers/windtunnel/cluster"
 	"k8s-scalers/windtunnel/manifest"
-	"k8s-scalers/windtunnel/report"
 	"k8s-scalers/windtunnel/scalers/keda"
 )
 
@@ -57,7 +58,7 @@ var unmodelled = map[string]string{
 	"ResourceQuota":         "quotas are not enforced",
 	"LimitRange":            "its defaults are not applied to pods",
 	"VerticalPodAutoscaler": "only Deployments are run; it is left out",
-	"ScaledJob":             "only Deployments are run; it makes no Jobs",
+	"ScaledJob":             keda.NoScaledJobs,
 	"PersistentVolumeClaim": "volumes are not modelled",
 	"StorageClass":          "volumes are not modelled",
 }
@@ -168,7 +169,7 @@ func (r *run) leaveOut(o *manifest.Object) {
 	if !known {
 		why = "this kind is not modelled"
 	}
-	r.result.NotModelled = append(r.result.NotModelled, report.Note{Where: o.Position().String(), Text: o.Ref() + ": " + why})
+	r.leftOut(o, why)
 }
 
 // populate makes the loads of the Deployments.
@@ -182,16 +183,14 @@ func (r *run) populate(w *world) error {
 		r.loads = append(r.loads, l)
 		found = append(found, l.id())
 		if l.spec == nil {
-			r.result.NotModelled = append(r.result.NotModelled, report.Note{
-				Where: d.source.Position().String(), Text: d.source.Ref() + ": the scenario gives it no load; its pods only take room",
-			})
+			r.leftOut(d.source, "the scenario gives it no load; its pods only take room")
 		}
 	}
 	var mistakes []error
 	for i, spec := range r.Scenario.Workloads {
 		if !slices.Contains(found, spec.Deployment) {
-			mistakes = append(mistakes, fmt.Errorf("%s: workloads[%d].deployment: the manifests have no Deployment %s; they have %v",
-				r.Scenario.Position(fmt.Sprintf("workloads[%d].deployment", i)), i, spec.Deployment, found))
+			mistakes = append(mistakes, fmt.Errorf("%s: workloads[%d].deployment: the manifests have no Deployment %s; they have %s",
+				r.Scenario.Position(fmt.Sprintf("workloads[%d].deployment", i)), i, spec.Deployment, cmp.Or(strings.Join(found, ", "), "none")))
 		}
 	}
 	return errors.Join(mistakes...)
@@ -200,8 +199,7 @@ func (r *run) populate(w *world) error {
 // notePodSpec lists what the model of pods leaves out of a Deployment.
 func (r *run) notePodSpec(o *manifest.Object, pod corev1.PodSpec) {
 	note := func(text string, path ...any) {
-		at := append([]any{"spec", "template", "spec"}, path...)
-		r.result.NotModelled = append(r.result.NotModelled, report.Note{Where: o.Position(at...).String(), Text: o.Ref() + ": " + text})
+		r.leftOut(o, text, append([]any{"spec", "template", "spec"}, path...)...)
 	}
 	if len(pod.InitContainers) > 0 {
 		note("init containers take no time", "initContainers")

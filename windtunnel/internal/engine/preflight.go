@@ -19,11 +19,17 @@ func (r *run) preflight(w *world) {
 }
 
 func (r *run) warn(o *manifest.Object, text string, path ...any) {
-	r.result.Warnings = append(r.result.Warnings, report.Note{Where: o.Position(path...).String(), Text: o.Ref() + ": " + text})
+	r.result.Warnings = append(r.result.Warnings, report.Note{Where: o.Position(path...).String(), Object: o.Ref(), Text: text})
+}
+
+// leftOut notes what stands in a manifest and has no effect.
+func (r *run) leftOut(o *manifest.Object, text string, path ...any) {
+	r.result.NotModelled = append(r.result.NotModelled, report.Note{Where: o.Position(path...).String(), Object: o.Ref(), Text: text})
 }
 
 func (r *run) checkScaler(w *world, h sourced[*autoscalingv2.HorizontalPodAutoscaler]) {
 	ref := h.object.Spec.ScaleTargetRef
+	name := targetOf(h.object)
 	var target *corev1.PodSpec
 	for _, d := range w.deployments {
 		if ref.Kind == "Deployment" && d.object.Name == ref.Name && d.object.Namespace == h.object.Namespace {
@@ -31,14 +37,21 @@ func (r *run) checkScaler(w *world, h sourced[*autoscalingv2.HorizontalPodAutosc
 		}
 	}
 	if target == nil {
-		r.warn(h.source, fmt.Sprintf("it can never work: there is no %s %s/%s", ref.Kind, h.object.Namespace, ref.Name), "spec", "scaleTargetRef", "name")
+		r.hopeless[name] = true
+		r.warn(h.source, "it can never work: there is no "+name, "spec", "scaleTargetRef", "name")
 		return
 	}
 	for i, m := range h.object.Spec.Metrics {
 		if why := r.impossible(h.object, m, target); why != "" {
+			r.hopeless[name] = true
 			r.warn(h.source, "this metric can never work: "+why, "spec", "metrics", i)
 		}
 	}
+}
+
+// targetOf names what a HorizontalPodAutoscaler scales.
+func targetOf(h *autoscalingv2.HorizontalPodAutoscaler) string {
+	return fmt.Sprintf("%s %s/%s", h.Spec.ScaleTargetRef.Kind, h.Namespace, h.Spec.ScaleTargetRef.Name)
 }
 
 func (r *run) impossible(h *autoscalingv2.HorizontalPodAutoscaler, m autoscalingv2.MetricSpec, pod *corev1.PodSpec) string {

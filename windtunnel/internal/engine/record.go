@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -172,8 +174,8 @@ func (r *run) finish(elapsed time.Duration) {
 		r.finishLoad(l)
 	}
 	r.nodes.Finish(elapsed)
-	r.result.Warnings = append(r.result.Warnings, r.idleScalers()...)
-	r.result.Warnings = append(r.result.Warnings, r.deciding.notes()...)
+	r.result.Complaints = r.deciding.complained(elapsed)
+	r.troubles()
 	for _, err := range r.result.Check() {
 		r.result.Warnings = append(r.result.Warnings, report.Note{Text: "a mistake of windtunnel: " + err.Error()})
 	}
@@ -224,19 +226,27 @@ func latency(h *workload.Histogram) report.Latency {
 	return l
 }
 
-// idleScalers are HorizontalPodAutoscalers that do not scale at the end of the run, with the reason that they give.
-func (r *run) idleScalers() []report.Note {
-	var notes []report.Note
+// troubles warns of what is wrong at the end of the run, each trouble once: HorizontalPodAutoscalers that do not scale, with the reason that they
+// give, and complaints that have not passed. What was said before the run is not said again.
+func (r *run) troubles() {
+	said := maps.Clone(r.hopeless)
 	for _, o := range r.cluster.Peek(scalerResource) {
 		h := o.(*autoscalingv2.HorizontalPodAutoscaler)
 		for _, c := range h.Status.Conditions {
-			if (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive) && c.Status == corev1.ConditionFalse && !asleep(h, c.Reason) {
-				notes = append(notes, report.Note{
-					Where: "HorizontalPodAutoscaler " + h.Namespace + "/" + h.Name,
-					Text:  fmt.Sprintf("at the end of the run it did not scale (%s): %s", c.Reason, c.Message),
+			if (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive) && c.Status == corev1.ConditionFalse && !asleep(h, c.Reason) &&
+				!r.hopeless[targetOf(h)] {
+				said[targetOf(h)] = true
+				r.result.Warnings = append(r.result.Warnings, report.Note{
+					Object: "HorizontalPodAutoscaler " + h.Namespace + "/" + h.Name,
+					Text:   fmt.Sprintf("at the end of the run it did not scale (%s): %s", c.Reason, readable(c.Message)),
 				})
 			}
 		}
 	}
-	return notes
+	for _, c := range r.result.Complaints {
+		if c.Lasting && !said[c.Object] {
+			text := strings.Join(append([]string{c.Text}, c.Reasons...), ": ")
+			r.result.Warnings = append(r.result.Warnings, report.Note{Object: c.Object, Text: "until the end of the run: " + text})
+		}
+	}
 }

@@ -104,7 +104,7 @@ func TestVPALearnsFromPodsThatRunOutOfMemory(t *testing.T) {
 func TestWhatVPACannotDoIsSaid(t *testing.T) {
 	r := vertical(t, "kind: Deployment, name: web", "kind: Deployment, name: nobody")
 	require.Len(t, r.Warnings, 1)
-	require.Contains(t, r.Warnings[0].Text, "VerticalPodAutoscaler shop/web: it can never work: there is no Deployment shop/nobody")
+	require.Contains(t, r.Warnings[0].String(), "VerticalPodAutoscaler shop/web: it can never work: there is no Deployment shop/nobody")
 	require.Contains(t, r.Warnings[0].Where, "web.yaml:")
 	_, err := os.Stat(r.Warnings[0].Where[:len(r.Warnings[0].Where)-len(":22")])
 	require.NoError(t, err)

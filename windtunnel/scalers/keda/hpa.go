@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // newHPA is the HorizontalPodAutoscaler of a ScaledObject. It never goes below 1: the step to zero is the operator's.
@@ -46,6 +47,12 @@ func newHPA(s *ScaledObject, triggers []*trigger) *autoscalingv2.HorizontalPodAu
 
 // Kind is that of a ScaledObject.
 const Kind = "ScaledObject"
+
+// ScaledJobs are the other way in which KEDA scales.
+var ScaledJobs = schema.GroupKind{Group: "keda.sh", Kind: "ScaledJob"}
+
+// NoScaledJobs is for whoever has one in the manifests.
+const NoScaledJobs = "windtunnel run does not model ScaledJobs of KEDA: it makes no Jobs, and nobody does their work; only Deployments are run"
 
 // Owns tells whether a HorizontalPodAutoscaler was made for a ScaledObject.
 func Owns(h *autoscalingv2.HorizontalPodAutoscaler) bool {
