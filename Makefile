@@ -88,13 +88,15 @@ kind: ## The platform in a Kubernetes cluster on this machine, with Docker and k
 
 # Where scripts/node_images.sh leaves the archives of images.
 IMAGES = $(or $(IMAGES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/captions-images)
+# Autoscalers that run on the node, too: WITH=keda,vpa,prometheus.
+WITH ?=
 platform = --images '$(IMAGES)/node' --images '$(IMAGES)/platform' --apply ../deploy/overlays/node
 
 .PHONY: cluster
 cluster: setup-cluster bin/cluster ## The platform in a Kubernetes cluster of one node on this machine, as root and without Docker: http://198.18.0.2:30080
 	@scripts/node_images.sh node
 	@scripts/node_images.sh platform
-	@cd windtunnel && exec ../bin/cluster $(platform)
+	@cd windtunnel && exec ../bin/cluster $(platform) $(if $(WITH),--with '$(WITH)')
 
 .PHONY: test-node
 test-node: setup-cluster bin/cluster ## Test such a node without the platform: it runs pods, and leaves nothing behind, also when it is killed

@@ -23,6 +23,7 @@ type cli struct {
 	Check  bool     `help:"Only say whether this machine can run a cluster: the exit status is 1 where it cannot."`
 	Images []string `help:"Folder of image archives (*.tar) that the node gets; may be given several times."`
 	Apply  string   `help:"Folder with a kustomization to apply, whose pods must become ready."`
+	With   []string `help:"Autoscalers to run on the node: keda, vpa, prometheus." enum:"keda,vpa,prometheus"`
 
 	Command []string `arg:"" optional:"" passthrough:"" help:"What to run while the cluster is there, with KUBECONFIG set; nothing: wait for Ctrl-C."`
 }
@@ -65,7 +66,7 @@ func (c *cli) run() (status int, err error) {
 		images = append(images, found...)
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	cluster, err := node.Launch(ctx, node.Options{Logger: log, Images: images})
+	cluster, err := node.Launch(ctx, node.Options{Logger: log, Images: images, With: c.With})
 	if err != nil {
 		return 0, err
 	}

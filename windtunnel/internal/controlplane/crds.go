@@ -28,6 +28,11 @@ func VPA() Scaler {
 	return Scaler{programs.VPARecommender(), "k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml"}
 }
 
+// PrometheusAdapter defines nothing, but has the rights of its account.
+func PrometheusAdapter() Scaler {
+	return Scaler{programs.PrometheusAdapter(), "sigs.k8s.io/prometheus-adapter", ""}
+}
+
 // Karpenter defines NodePool, NodeClaim and NodeOverlay.
 func Karpenter() Scaler {
 	return Scaler{programs.KarpenterKwok(), "sigs.k8s.io/karpenter", "pkg/apis/crds/*.yaml"}

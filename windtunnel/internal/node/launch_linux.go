@@ -24,12 +24,15 @@ type Options struct {
 	Logger *slog.Logger
 	// Images are archives that buildah or docker has written; the node has no way to a registry.
 	Images []string
+	// With are the autoscalers that run beside the control plane: some of the keys of [Autoscalers].
+	With []string
 }
 
 // plan is what the processes inside are told.
 type plan struct {
 	Dir    string
 	Images []string
+	With   []string
 }
 
 // Cluster is one that runs.
@@ -90,12 +93,12 @@ func Launch(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	// There is no way to module proxies inside.
-	for _, p := range parts() {
+	for _, p := range parts(opts.With) {
 		if _, err := p.Build(ctx, opts.Logger); err != nil {
 			return nil, err
 		}
 	}
-	told, err := json.Marshal(plan{Dir: c.dir, Images: opts.Images})
+	told, err := json.Marshal(plan{Dir: c.dir, Images: opts.Images, With: opts.With})
 	if err != nil {
 		return nil, err
 	}
@@ -119,10 +122,14 @@ func Launch(ctx context.Context, opts Options) (_ *Cluster, err error) {
 }
 
 // parts are the programs that run inside.
-func parts() []programs.Program {
-	return []programs.Program{
+func parts(with []string) []programs.Program {
+	all := []programs.Program{
 		programs.Components(), programs.Containerd(), programs.ContainerdShim(), programs.Ctr(), programs.Kubelet(), programs.KubeProxy(),
 	}
+	for _, name := range with {
+		all = append(all, Autoscalers[name].programs...)
+	}
+	return all
 }
 
 // start starts the first process inside, and returns where its report will come.

@@ -119,7 +119,16 @@ func (s *supervisor) start(ctx context.Context) error {
 		return err
 	}
 	s.log.Info("Starting CoreDNS and metrics-server")
-	return s.startAddons(ctx)
+	if err := s.startAddons(ctx); err != nil {
+		return err
+	}
+	for _, name := range s.plan.With {
+		s.log.Info("Starting an autoscaler", "name", name)
+		if err := Autoscalers[name].start(ctx, s.cp); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // configure writes the files in config with what belongs to this machine filled in.

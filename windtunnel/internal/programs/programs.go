@@ -39,6 +39,7 @@ const (
 	scalers = "tools/scalers"
 	keda    = "tools/keda"
 	node    = "tools/node"
+	adapter = "tools/adapter"
 )
 
 // Components is the control plane: package controlplane/components.
@@ -84,6 +85,11 @@ func KEDAOperator() Program {
 // KEDAAdapter is the external metrics API of KEDA.
 func KEDAAdapter() Program {
 	return Program{Name: "keda-adapter", Module: keda, Package: "github.com/kedacore/keda/v2/cmd/adapter"}
+}
+
+// PrometheusAdapter serves what Prometheus has as metrics for HPAs.
+func PrometheusAdapter() Program {
+	return Program{Name: "prometheus-adapter", Module: adapter, Package: "sigs.k8s.io/prometheus-adapter/cmd/adapter"}
 }
 
 // Kubelet runs pods. It and kube-proxy come from the module that the control plane comes from, and share what is compiled.

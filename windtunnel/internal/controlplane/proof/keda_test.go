@@ -4,9 +4,6 @@ package proof_test
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"k8s-scalers/windtunnel/internal/controlplane"
-	"k8s-scalers/windtunnel/internal/process"
 	"k8s-scalers/windtunnel/internal/programs"
 )
 
@@ -38,45 +34,12 @@ func TestKEDA(t *testing.T) {
 	step("scaled job", runsJobs)
 }
 
-// startKEDA runs the operator and the adapter as the account that KEDA's own manifests make, with its rights.
+// startKEDA builds the operator and the adapter, which the ledger tells of, and runs them.
 func (c cluster) startKEDA(t *testing.T) {
 	t.Helper()
-	require.NoError(t, c.InstallCRDs(t.Context(), controlplane.KEDA()))
-	objects, err := controlplane.KEDA().Files(t.Context(), "config/general/namespace.yaml", "config/service_account/service_account.yaml",
-		"config/rbac/role.yaml", "config/rbac/role_binding.yaml", "config/metrics-server/role.yaml", "config/metrics-server/role_binding.yaml")
-	require.NoError(t, err)
-	require.NoError(t, c.Apply(t.Context(), objects...))
-	kubeconfig, err := c.ServiceAccountKubeconfig(t.Context(), "keda", "keda-operator")
-	require.NoError(t, err)
-	ports, err := controlplane.FreePorts(t.Context(), 5)
-	require.NoError(t, err)
-	// The certificates that KEDA makes for itself are mounted by a kubelet, which there is none of.
-	certs := filepath.Join(c.Dir, "keda-certs")
-	require.NoError(t, os.Mkdir(certs, 0o700))
-	cert, key, ca, err := c.ServingCertificate("keda", "keda-metrics-apiserver.keda.svc", "keda-operator.keda.svc", "localhost")
-	require.NoError(t, err)
-	for from, to := range map[string]string{cert: "tls.crt", key: "tls.key", ca: "ca.crt"} {
-		text, err := os.ReadFile(from)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(certs, to), text, 0o600))
-	}
-	env := []string{"KUBECONFIG=" + kubeconfig, "POD_NAMESPACE=keda", "KEDA_CLUSTER_OBJECT_NAMESPACE=keda", "WATCH_NAMESPACE="}
-	_, err = c.Run(process.Spec{Name: "keda-operator", Path: build(t, programs.KEDAOperator()), Env: env, Args: []string{
-		"--cert-dir=" + certs, "--zap-log-level=info",
-		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]),
-		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),
-		fmt.Sprintf("--metrics-service-bind-address=127.0.0.1:%d", ports[2]),
-	}})
-	require.NoError(t, err)
-	_, err = c.Run(process.Spec{Name: "keda-adapter", Path: build(t, programs.KEDAAdapter()), Env: env, Args: []string{
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[3]), fmt.Sprintf("--port=%d", ports[4]),
-		fmt.Sprintf("--metrics-service-address=localhost:%d", ports[2]),
-		"--client-ca-file=" + filepath.Join(certs, "ca.crt"), "--tls-cert-file=" + filepath.Join(certs, "tls.crt"),
-		"--tls-private-key-file=" + filepath.Join(certs, "tls.key"), "--cert-dir=" + certs,
-		"--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig, "--lister-kubeconfig=" + kubeconfig,
-	}})
-	require.NoError(t, err)
-	require.NoError(t, c.RegisterAPIs(t.Context(), "keda", "keda-metrics-apiserver", ports[3], controlplane.API{Group: "external.metrics.k8s.io", Version: "v1beta1"}))
+	build(t, programs.KEDAOperator())
+	build(t, programs.KEDAAdapter())
+	require.NoError(t, c.StartKEDA(t.Context()))
 }
 
 // addQueueSecret says where the broker is, as the manifests want it.

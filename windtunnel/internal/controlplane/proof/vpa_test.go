@@ -17,8 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	resourcehelper "k8s.io/component-helpers/resource"
 
-	"k8s-scalers/windtunnel/internal/controlplane"
-	"k8s-scalers/windtunnel/internal/process"
 	"k8s-scalers/windtunnel/internal/programs"
 )
 
@@ -52,45 +50,13 @@ func (e eachPod) Usage(namespace string, pods []corev1.Pod) map[string]map[strin
 	return usage
 }
 
-// startVPA runs the three programs, each as its own account with the rights that upstream gives it.
+// startVPA builds the three programs, which the ledger tells of, and runs them.
 func (c cluster) startVPA(t *testing.T) {
 	t.Helper()
-	require.NoError(t, c.InstallCRDs(t.Context(), controlplane.VPA()))
-	objects, err := controlplane.VPA().Files(t.Context(), "deploy/vpa-rbac.yaml")
-	require.NoError(t, err)
-	require.NoError(t, c.Apply(t.Context(), objects...))
-	ports, err := controlplane.FreePorts(t.Context(), 4)
-	require.NoError(t, err)
-	cert, key, ca, err := c.ServingCertificate("vpa-webhook", "vpa-webhook.kube-system.svc")
-	require.NoError(t, err)
-	run := func(p programs.Program, account string, port int, flags ...string) {
-		path := build(t, p)
-		kubeconfig, err := c.ServiceAccountKubeconfig(t.Context(), "kube-system", account)
-		require.NoError(t, err)
-		_, err = c.Run(process.Spec{
-			Name: p.Name, Path: path, Env: []string{"NAMESPACE=kube-system"},
-			Args: append(flags, "--kubeconfig="+kubeconfig, fmt.Sprintf("--address=127.0.0.1:%d", port), "--kube-api-qps=200", "--kube-api-burst=200", "--v=4"),
-		})
-		require.NoError(t, err)
+	for _, p := range []programs.Program{programs.VPAAdmission(), programs.VPARecommender(), programs.VPAUpdater()} {
+		build(t, p)
 	}
-	run(programs.VPAAdmission(), "vpa-admission-controller", ports[0],
-		fmt.Sprintf("--port=%d", ports[3]), fmt.Sprintf("--webhook-port=%d", ports[3]), "--webhook-address=https://127.0.0.1", "--register-by-url=true",
-		"--client-ca-file="+ca, "--tls-cert-file="+cert, "--tls-private-key="+key)
-	run(programs.VPARecommender(), "vpa-recommender", ports[1],
-		"--recommender-interval=1s",
-		// Confidence grows with the time that pods have been watched: here within a minute rather than a day.
-		"--confidence-interval-cpu=10s", "--confidence-interval-memory=10s",
-		// As in addons/values/vpa.yaml.
-		"--pod-recommendation-min-memory-mb=32", "--pod-recommendation-min-cpu-millicores=15")
-	run(programs.VPAUpdater(), "vpa-updater", ports[2],
-		"--updater-interval=2s", "--eviction-rate-limit=-1",
-		// Pods that are within bounds need not be half a day old.
-		"--in-recommendation-bounds-eviction-lifetime-threshold=10s")
-	// The admission controller registers itself after some seconds, and the updater does nothing until it has.
-	eventually(t, func(ctx context.Context, t require.TestingT) {
-		_, err := c.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations().Get(ctx, "vpa-webhook-config", metav1.GetOptions{})
-		require.NoError(t, err)
-	})
+	require.NoError(t, c.StartVPA(t.Context()))
 }
 
 // vertical is one VPA in a namespace of its own.

@@ -3,15 +3,25 @@
 package platform_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"k8s-scalers/windtunnel/internal/awaittest"
 	"k8s-scalers/windtunnel/internal/controlplane"
@@ -27,8 +37,45 @@ const patience = 10 * time.Minute
 // pause is between two looks.
 const pause = 500 * time.Millisecond
 
+// captions is the program that makes load.
+var captions string
+
+// drawn is what was seen, for the picture.
+var drawn = &timeline{began: time.Now()}
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	fail := func(err error) int { fmt.Fprintln(os.Stderr, "platform:", err); return 1 }
+	dir, err := os.MkdirTemp("", "platform-")
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // It lies in the folder of temporary files.
+	captions = filepath.Join(dir, "captions")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", captions, "./cmd/captions")
+	build.Dir = filepath.Join("..", "..", "..", "..") // The module of the platform, which is not the wind tunnel's.
+	if out, err := build.CombinedOutput(); err != nil {
+		return fail(fmt.Errorf("build captions: %w\n%s", err, out))
+	}
+	code := m.Run()
+	drawn.print(os.Stdout)
+	if name := os.Getenv("TIMELINE"); name != "" {
+		if err := drawn.write(name); err != nil {
+			return fail(err)
+		}
+	}
+	return code
+}
+
 // cluster is the one at hand.
-type cluster struct{ *controlplane.Clients }
+type cluster struct {
+	*controlplane.Clients
+	url string // of the gateway, from outside
+	// Of the test's user: it makes the load, and its requests are those that the timeline measures.
+	account account
+	token   string
+}
 
 func connect(t *testing.T) cluster {
 	t.Helper()
@@ -36,7 +83,44 @@ func connect(t *testing.T) cluster {
 	require.NotEmpty(t, kubeconfig, "KUBECONFIG names no cluster; make test-cluster makes one")
 	clients, err := controlplane.NewClients(kubeconfig)
 	require.NoError(t, err)
-	return cluster{clients}
+	service, err := clients.Kube.CoreV1().Services(namespace).Get(t.Context(), "gateway-nodeport", metav1.GetOptions{})
+	require.NoError(t, err)
+	nodes, err := clients.Kube.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, address := range nodes.Items[0].Status.Addresses {
+		if address.Type == corev1.NodeInternalIP {
+			c := cluster{Clients: clients, url: fmt.Sprintf("http://%s:%d", address.Address, service.Spec.Ports[0].NodePort)}
+			c.account = account{"platform-" + strings.ToLower(rand.Text()) + "@example.org", rand.Text()}
+			c.token = c.account.signIn(t, c.url, "signup")
+			return c
+		}
+	}
+	require.Fail(t, "the node has no address")
+	return cluster{}
+}
+
+// account is a user's.
+type account struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// signIn signs in, or up, and returns an access token.
+func (a account) signIn(t *testing.T, url, how string) string {
+	t.Helper()
+	body, err := json.Marshal(a)
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/v1/auth/"+how, bytes.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	var session struct {
+		AccessToken string `json:"access_token"`
+	}
+	require.NoError(t, errors.Join(json.NewDecoder(answer.Body).Decode(&session), answer.Body.Close()))
+	require.NotEmpty(t, session.AccessToken, "signing in: status %d", answer.StatusCode)
+	return session.AccessToken
 }
 
 // replicas is what a Deployment has been told to run, and how many are ready.
@@ -44,6 +128,41 @@ func (c cluster) replicas(ctx context.Context, t require.TestingT, namespace, na
 	d, err := c.Kube.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 	require.NoError(t, err)
 	return int(*d.Spec.Replicas), int(d.Status.ReadyReplicas)
+}
+
+// scale tells a Deployment how many pods to run, and waits until they are ready.
+func (c cluster) scale(t *testing.T, name string, replicas int) {
+	t.Helper()
+	_, err := c.Kube.AppsV1().Deployments(namespace).Patch(t.Context(), name, types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas), metav1.PatchOptions{})
+	require.NoError(t, err)
+	c.awaitReplicas(t, name, "as told", func(wanted, ready int) bool { return wanted == replicas && ready == replicas })
+}
+
+// awaitReplicas waits until the numbers of a Deployment are as they must become.
+func (c cluster) awaitReplicas(t *testing.T, name, why string, are func(wanted, ready int) bool) {
+	t.Helper()
+	eventually(t, func(ctx context.Context, t require.TestingT) {
+		wanted, ready := c.replicas(ctx, t, namespace, name)
+		require.True(t, are(wanted, ready), "%s: %d wanted, %d ready: %s", name, wanted, ready, why)
+	})
+}
+
+// pods are those of a service that are not going.
+func (c cluster) pods(ctx context.Context, t require.TestingT, name string) []corev1.Pod {
+	list, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
+	require.NoError(t, err)
+	var pods []corev1.Pod
+	for _, pod := range list.Items {
+		if pod.DeletionTimestamp == nil {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
+
+// afterwards is the context of what a test does when it is over.
+func afterwards(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 }
 
 // manifests builds a folder below deploy/.
@@ -54,6 +173,21 @@ func manifests(t *testing.T, folder string) []*unstructured.Unstructured {
 	objects, err := controlplane.Kustomize(filepath.Join(root, "..", "deploy", folder))
 	require.NoError(t, err)
 	return objects
+}
+
+// apply applies objects for as long as the test lasts.
+func (c cluster) apply(t *testing.T, objects ...*unstructured.Unstructured) {
+	t.Helper()
+	require.NoError(t, c.Apply(t.Context(), objects...))
+	t.Cleanup(func() {
+		ctx, cancel := afterwards(t)
+		defer cancel()
+		for _, o := range objects {
+			client, err := c.Resource(o)
+			require.NoError(t, err)
+			require.NoError(t, client.Delete(ctx, o.GetName(), metav1.DeleteOptions{}), "the next scenario begins without %s", controlplane.Describe(o))
+		}
+	})
 }
 
 // only is the one object of a kind.

@@ -1,0 +1,89 @@
+//go:build cluster
+
+package platform_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// load is a run of `captions load` from outside of the cluster.
+type load struct {
+	cmd      *exec.Cmd
+	out, err bytes.Buffer
+	ended    bool
+}
+
+// report is what it says at its end, as far as the scenarios look at it.
+type report struct {
+	Requests []struct {
+		Request  string         `json:"request"`
+		Done     int            `json:"done"`
+		Failed   int            `json:"failed"`
+		Statuses map[string]int `json:"statuses"`
+		Errors   map[string]int `json:"errors"`
+	} `json:"requests"`
+	Jobs struct {
+		Started    int            `json:"started"`
+		Accepted   int            `json:"accepted"`
+		Processed  int            `json:"processed"`
+		Failed     int            `json:"failed"`
+		Unfinished int            `json:"unfinished"`
+		Errors     map[string]int `json:"errors"`
+	} `json:"jobs"`
+}
+
+// requireNoFailure fails unless requests were made, and each got its answer.
+func (r report) requireNoFailure(t *testing.T) {
+	t.Helper()
+	require.NotEmpty(t, r.Requests)
+	for _, q := range r.Requests {
+		require.Positive(t, q.Done, q.Request)
+		require.Zero(t, q.Failed, "%s fails: %v %v", q.Request, q.Statuses, q.Errors)
+	}
+}
+
+// startLoad starts a load by the test's user.
+func (c cluster) startLoad(t *testing.T, args ...string) *load {
+	t.Helper()
+	env := append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir())
+	login := exec.CommandContext(t.Context(), captions, "login", "--server", c.url, "--password-stdin", c.account.Email)
+	login.Env, login.Stdin = env, strings.NewReader(c.account.Password+"\n")
+	out, err := login.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	l := &load{cmd: exec.CommandContext(t.Context(), captions, append([]string{"load", "--json", "--server", c.url}, args...)...)}
+	l.cmd.Env = env
+	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.err
+	require.NoError(t, l.cmd.Start())
+	t.Cleanup(func() {
+		if !l.ended {
+			_ = l.cmd.Process.Kill() // The test has failed; why has been said.
+			_ = l.cmd.Wait()
+		}
+	})
+	return l
+}
+
+// stop ends the load as Ctrl-C does, and returns what was measured.
+func (l *load) stop(t *testing.T) report {
+	t.Helper()
+	require.NoError(t, l.cmd.Process.Signal(syscall.SIGINT))
+	return l.wait(t)
+}
+
+// wait waits until the load ends by itself.
+func (l *load) wait(t *testing.T) report {
+	t.Helper()
+	err := l.cmd.Wait()
+	l.ended = true
+	var r report
+	require.NoError(t, json.Unmarshal(l.out.Bytes(), &r), "%v\n%s", err, l.err.String())
+	return r
+}
