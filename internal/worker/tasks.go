@@ -133,20 +133,16 @@ func (w *Worker) prepare(ctx context.Context, t caption.Task) error {
 		}); err != nil {
 			return err
 		}
-		if err := w.cut(ctx, t, j); err != nil {
+		if j, err = w.cut(ctx, t, j); err != nil {
 			return err
 		}
-	} else if _, err = w.update(ctx, t, func(j *caption.Job) error {
+	} else if j, err = w.update(ctx, t, func(j *caption.Job) error {
 		j.State, j.Enqueued, j.TranscribeT, j.DoneAtStart = caption.Transcribing, true, w.Now(), j.Done
 		return nil
 	}); err != nil {
 		return err
 	}
-	p, err := w.plan(ctx, t.JobID)
-	if err != nil {
-		return err
-	}
-	missing, err := w.Segments.MissingSegments(ctx, t.JobID, len(p.Segments))
+	p, missing, err := w.progress(ctx, j)
 	if err != nil {
 		return err
 	}
@@ -165,31 +161,31 @@ func (w *Worker) prepare(ctx context.Context, t caption.Task) error {
 	return w.Queue.Publish(ctx, first...)
 }
 
-// cut fetches the video, stores its audio in segments, and records their number.
-func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) error {
+// cut fetches the video, stores its audio in segments, and records their number. It returns the job as it is then.
+func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) (caption.Job, error) {
 	engine, err := w.recognizer(j)
 	if err != nil {
-		return err
+		return j, err
 	}
 	video, err := w.Videos.Video(ctx, j.VideoID)
 	if err != nil {
 		if caption.KindOf(err) == caption.KindNotFound {
-			return caption.Errorf(caption.KindNotFound, "The video was deleted before it could be captioned. Upload it again.").WithCode("video_deleted").WithCause(err)
+			return j, caption.Errorf(caption.KindNotFound, "The video was deleted before it could be captioned. Upload it again.").WithCode("video_deleted").WithCause(err)
 		}
-		return err
+		return j, err
 	}
 	dir, err := os.MkdirTemp(w.WorkDir, "prepare-")
 	if err != nil {
-		return storage(err)
+		return j, storage(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // Leftovers go when the worker starts again.
 	path := filepath.Join(dir, "in")
 	if err := w.Objects.Download(ctx, video.Key, path); err != nil {
-		return fmt.Errorf("fetch video: %w", err)
+		return j, fmt.Errorf("fetch video: %w", err)
 	}
 	info, err := media.Probe(ctx, path)
 	if err != nil {
-		return err
+		return j, err
 	}
 	p := plan{Window: max(1, w.Window)}
 	can, segment := engine.Capabilities(), caption.MillisOf(w.SegmentLength)
@@ -213,19 +209,19 @@ func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) error {
 		err = serr // It has ended the extraction too.
 	}
 	if err != nil {
-		return storage(err)
+		return j, storage(err)
 	}
 	if len(p.Segments) == 0 {
-		return caption.Errorf(caption.KindInvalid, "The audio track of this video is empty, so there is nothing to caption.").WithCode(codeNoAudio)
+		return j, caption.Errorf(caption.KindInvalid, "The audio track of this video is empty, so there is nothing to caption.").WithCode(codeNoAudio)
 	}
 	b, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Errorf("render plan: %w", err)
+		return j, fmt.Errorf("render plan: %w", err)
 	}
 	if err := w.Objects.Put(ctx, planKey(j.ID), bytes.NewReader(b), int64(len(b)), "application/json"); err != nil {
-		return fmt.Errorf("store plan: %w", err)
+		return j, fmt.Errorf("store plan: %w", err)
 	}
-	_, err = w.update(ctx, t, func(j *caption.Job) error {
+	cut, err := w.update(ctx, t, func(j *caption.Job) error {
 		j.Segments, j.Duration, j.Engine = len(p.Segments), length, can.Name
 		j.Language = j.Options.Language
 		j.State, j.TranscribeT, j.DoneAtStart = caption.Transcribing, w.Now(), j.Done
@@ -236,7 +232,7 @@ func (w *Worker) cut(ctx context.Context, t caption.Task, j caption.Job) error {
 			w.forget(ctx, j.ID)
 		}
 	}
-	return err
+	return cut, err
 }
 
 // storeAudio puts a segment's sound into the bucket as a WAV file.
@@ -270,6 +266,22 @@ func (w *Worker) plan(ctx context.Context, jobID string) (plan, error) {
 	return p, nil
 }
 
+// progress returns how the video was cut, and which segments have no result yet. The two are asked for at the same time: every task
+// begins with them.
+func (w *Worker) progress(ctx context.Context, j caption.Job) (p plan, missing []int, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		p, err = w.plan(ctx, j.ID)
+		return err
+	})
+	g.Go(func() (err error) {
+		missing, err = w.Segments.MissingSegments(ctx, j.ID, j.Segments)
+		return err
+	})
+	err = g.Wait()
+	return p, missing, err
+}
+
 // transcribe recognises one segment, unless its result is stored, and publishes the next task of its chain.
 func (w *Worker) transcribe(ctx context.Context, t caption.Task) (string, error) {
 	j, err := w.current(ctx, t)
@@ -284,16 +296,12 @@ func (w *Worker) transcribe(ctx context.Context, t caption.Task) (string, error)
 		return "", err
 	}
 	name := engine.Capabilities().Name
-	p, err := w.plan(ctx, j.ID)
+	p, missing, err := w.progress(ctx, j)
 	if err != nil {
 		return name, err
 	}
 	if t.Segment < 0 || t.Segment >= len(p.Segments) {
 		return name, fmt.Errorf("segment %d of %d does not exist", t.Segment, len(p.Segments))
-	}
-	missing, err := w.Segments.MissingSegments(ctx, j.ID, len(p.Segments))
-	if err != nil {
-		return name, err
 	}
 	next := t.Segment + p.Window
 	if slices.Contains(missing, t.Segment) {
