@@ -38,7 +38,7 @@ type Measurement struct {
 // there is no interval.
 type Estimate struct {
 	Mean Value `json:"mean"`
-	// Low and High bound the interval of the mean.
+	// Low and High bound the interval of the mean, within what can be.
 	Low  Value `json:"low"`
 	High Value `json:"high"`
 	// Runs is how many seeds the figure is known for.
@@ -125,10 +125,16 @@ func Compare(results []*Result) (*Comparison, error) {
 				if i == 0 {
 					first[k] = values[k]
 				}
-				differences[k] = values[k] - first[k]
+				differences[k] = difference(values[k], first[k])
 			}
 			var e Estimate
 			e.Mean, e.Low, e.High, e.Runs = interval(values)
+			if e.Low.Known() { // Nothing that is compared can be less than none, or more than all.
+				e.Low = max(e.Low, 0)
+				if f.unit == "%" {
+					e.High = min(e.High, 100)
+				}
+			}
 			e.Difference, e.DifferenceLow, e.DifferenceHigh, _ = interval(differences)
 			some = some || e.Mean.Known()
 			m.Policies = append(m.Policies, e)
@@ -138,6 +144,14 @@ func Compare(results []*Result) (*Comparison, error) {
 		}
 	}
 	return c, nil
+}
+
+// difference of two figures; none where it is only how their last digits were rounded.
+func difference(a, b Value) Value {
+	if d := a - b; math.Abs(float64(d)) > 1e-9*math.Abs(float64(b)) || !d.Known() {
+		return d
+	}
+	return 0
 }
 
 // figure is something that is compared.
@@ -306,7 +320,7 @@ func (c *Comparison) WriteJSON(w io.Writer) error {
 }
 
 func (m Measurement) title() string {
-	if m.Unit == "" {
+	if m.Unit == "" || m.Unit == "s" { // Durations have their unit with them.
 		return m.Name
 	}
 	return m.Name + ", " + m.Unit
@@ -322,8 +336,13 @@ func (m Measurement) text(policy int) string {
 
 // number keeps the hundredths of percentages, because promises are made of them.
 func (m Measurement) number(v Value) string {
-	if m.Unit == "%" && v.Known() {
+	switch {
+	case m.Unit == "%" && v.Known():
 		return fmt.Sprintf("%.2f", float64(v))
+	case m.Unit == "s" && v < 0:
+		return "-" + seconds(-v)
+	case m.Unit == "s":
+		return seconds(v)
 	}
 	return number(v)
 }

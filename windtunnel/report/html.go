@@ -84,7 +84,10 @@ func render(w io.Writer, name, text string, data any) error {
 }
 
 func (r *Result) cards() []card {
-	cards := []card{{"cost", money(r.Cluster.Cost.Total), ""}}
+	var cards []card
+	if r.Cluster.Cost.Total.Known() {
+		cards = append(cards, card{"cost", money(r.Cluster.Cost.Total), ""})
+	}
 	kept, judged := 0, 0
 	for _, s := range r.SLOs {
 		if s.Verdict() != Unclear {
@@ -114,8 +117,10 @@ func (r *Result) cards() []card {
 			disrupted += w.Counts.Disrupted
 		}
 	}
+	if r.Cluster.Total.Max().Known() {
+		cards = append(cards, card{"node hours", number(hours), ""}, card{"most nodes", number(r.Cluster.Total.Max()), ""})
+	}
 	return append(cards,
-		card{"node hours", number(hours), ""}, card{"most nodes", number(r.Cluster.Total.Max()), ""},
 		card{"decisions", number(Value(len(r.Decisions))), ""}, card{"OOM kills", number(kills), ""},
 		card{"disrupted work", number(disrupted), ""})
 }

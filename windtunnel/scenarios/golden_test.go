@@ -147,7 +147,7 @@ func summarize(r *report.Result) summary {
 		s.Warnings = append(s.Warnings, w.String())
 	}
 	for _, c := range r.Complaints {
-		s.Complaints = append(s.Complaints, fmt.Sprintf("%.0f s to %.0f s, %.0f times: %s: %s: %s",
+		s.Complaints = append(s.Complaints, fmt.Sprintf("%.0f s to %.0f s, %.0f of them: %s: %s: %s",
 			float64(c.First), float64(c.Last), float64(c.Count), c.Object, c.Text, strings.Join(c.Reasons, "; or: ")))
 	}
 	return s

@@ -78,9 +78,13 @@ func (k *Karpenter) provision() {
 			k.config.Failed(err, "karpenter: provisioning")
 			continue
 		}
+		need := "1 pod needs"
+		if n := len(claim.Pods); n != 1 {
+			need = fmt.Sprintf("%d pods need", n)
+		}
 		k.config.Decided(Decision{
 			Object: "node " + name, To: "asked for",
-			Reason: fmt.Sprintf("%d pods need a node; pool %s has %d types for them", len(claim.Pods), claim.NodePoolName, len(claim.InstanceTypeOptions)),
+			Reason: fmt.Sprintf("%s a node; pool %s has %d types for that", need, claim.NodePoolName, len(claim.InstanceTypeOptions)),
 		})
 	}
 }
