@@ -90,6 +90,8 @@ kind: ## The platform in a Kubernetes cluster on this machine, with Docker and k
 IMAGES = $(or $(IMAGES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/captions-images)
 # Autoscalers that run on the node, too: WITH=keda,vpa,prometheus.
 WITH ?=
+# Which scenarios of the cluster, by the names of their tests: SCENARIOS='^TestKEDA$$'.
+SCENARIOS ?=
 platform = --images '$(IMAGES)/node' --images '$(IMAGES)/platform' --apply ../deploy/overlays/node
 
 .PHONY: cluster
@@ -104,9 +106,9 @@ test-node: setup-cluster bin/cluster ## Test such a node without the platform: i
 	cd windtunnel && CLUSTER_IMAGES='$(IMAGES)/node' go test -tags cluster -count 1 -timeout $(TEST_TIMEOUT) -v ./internal/node
 
 .PHONY: test-cluster
-test-cluster: setup-test-cluster test-node ## Test the platform on such a node, too: the end-to-end scenarios, and what its pods may do
+test-cluster: setup-test-cluster test-node ## Test the platform on such a node, too: the end-to-end scenarios, and the autoscalers under load
 	@scripts/node_images.sh platform
-	@cd windtunnel && exec ../bin/cluster $(platform) ../scripts/cluster_test.sh
+	@cd windtunnel && SCENARIOS='$(SCENARIOS)' exec ../bin/cluster $(platform) --with $(or $(WITH),prometheus) ../scripts/cluster_test.sh
 
 .PHONY: bin/cluster
 bin/cluster:
@@ -167,4 +169,4 @@ setup-images:
 setup-cluster:
 	@scripts/setup.sh images cluster
 setup-test-cluster:
-	@scripts/setup.sh run test images cluster
+	@scripts/setup.sh run test images cluster monitoring

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -68,6 +69,7 @@ func (c cluster) startLoad(t *testing.T, args ...string) *load {
 			_ = l.cmd.Wait()
 		}
 	})
+	time.Sleep(5 * time.Second) // The first requests are on their way, so that there is something to report.
 	return l
 }
 

@@ -26,7 +26,6 @@ func TestRollingUpdate(t *testing.T) {
 	}
 	l := c.startLoad(t, "--rps", "20", "--jobs-per-minute", "10", "--length", "5s", "--duration", "4m",
 		"-r", "GET /api/v1/captions", "-r", "GET /api/v1/uploads", "-r", "GET /api/v1/auth/me")
-	time.Sleep(5 * time.Second) // The first requests are on their way.
 	for _, name := range services {
 		old := map[types.UID]bool{}
 		for _, pod := range c.pods(t.Context(), t, name) {

@@ -44,32 +44,36 @@ type row struct {
 	latency        time.Duration // of a request through the gateway; 0 when it failed
 }
 
-// watch looks at a Deployment and its HPA each second until it is stopped.
+// watch looks at a Deployment and its HPA each second until it is stopped, which is before the test ends.
 func (l *timeline) watch(t *testing.T, c cluster, title, name string) (stop func()) {
 	p := &panel{title: title}
 	l.mu.Lock()
 	l.panels = append(l.panels, p)
 	l.mu.Unlock()
-	ctx, cancel := context.WithCancel(t.Context())
+	began, over := time.Now(), make(chan struct{})
+	look := func() {
+		r := row{at: time.Since(began), metric: "-", target: "-"}
+		if r.read(t.Context(), c, name) != nil {
+			return // There is no row for this time.
+		}
+		r.queue, r.latency = c.queue(t.Context()), c.latency(t.Context())
+		l.mu.Lock()
+		p.rows = append(p.rows, r)
+		l.mu.Unlock()
+	}
 	var looking sync.WaitGroup
-	began := time.Now()
 	looking.Go(func() {
 		for {
-			r := row{at: time.Since(began), metric: "-", target: "-"}
-			if r.read(ctx, c, name) == nil { // Else there is no row.
-				r.queue, r.latency = c.queue(ctx), c.latency(ctx)
-				l.mu.Lock()
-				p.rows = append(p.rows, r)
-				l.mu.Unlock()
-			}
+			look()
 			select {
-			case <-ctx.Done():
+			case <-over:
+				look() // How it ended.
 				return
 			case <-time.After(time.Second):
 			}
 		}
 	})
-	return func() { cancel(); looking.Wait() }
+	return func() { close(over); looking.Wait() }
 }
 
 // read reads how many pods a Deployment has, and what its HPA has seen last.

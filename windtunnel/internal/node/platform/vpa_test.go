@@ -8,13 +8,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // TestVPA lets the recommender see what upload-service uses under load, and the updater change the requests of its running
-// pods, which are not started anew for it.
+// pods, which are not started anew for it. The policy's own floor for CPU is taken away: two cores cannot bear the load that
+// exceeds it, and what is recommended must come from use.
 func TestVPA(t *testing.T) {
 	const name = "upload-service"
 	c := connect(t)
@@ -25,8 +27,18 @@ func TestVPA(t *testing.T) {
 		before[pod.UID] = pod
 	}
 	require.Len(t, before, 2)
-	l := c.startLoad(t, "--rps", "50", "--duration", "15m", "-r", "GET /api/v1/uploads")
+	d, err := c.Kube.AppsV1().Deployments(namespace).Get(t.Context(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	template := d.Spec.Template.Spec.Containers[0].Resources.Requests
+	l := c.startLoad(t, "--rps", "60", "--duration", "15m", "-r", "GET /api/v1/uploads")
 	vpa := only(t, manifests(t, "VPA/upload-service/in_place"), "VerticalPodAutoscaler")
+	policies, _, err := unstructured.NestedSlice(vpa.Object, "spec", "resourcePolicy", "containerPolicies")
+	require.NoError(t, err)
+	require.Len(t, policies, 1)
+	delete(policies[0].(map[string]any), "minAllowed")
+	require.NoError(t, unstructured.SetNestedSlice(vpa.Object, policies, "spec", "resourcePolicy", "containerPolicies"))
+	// What the recommender gives at least, whatever is used: the flag of package controlplane.
+	floor := resource.MustParse("15m")
 	c.apply(t, vpa)
 	client, err := c.Resource(vpa)
 	require.NoError(t, err)
@@ -35,7 +47,12 @@ func TestVPA(t *testing.T) {
 		require.NoError(t, err)
 		recommended, _, err := unstructured.NestedSlice(now.Object, "status", "recommendation", "containerRecommendations")
 		require.NoError(t, err)
-		require.NotEmpty(t, recommended, "nothing is recommended")
+		require.Len(t, recommended, 1, "one container a pod")
+		cpu, _, err := unstructured.NestedString(recommended[0].(map[string]any), "target", "cpu")
+		require.NoError(t, err)
+		target, err := resource.ParseQuantity(cpu)
+		require.NoError(t, err)
+		require.Positive(t, target.Cmp(floor), "%s of CPU is recommended, which is the least", cpu)
 	})
 	eventually(t, func(ctx context.Context, t require.TestingT) {
 		pods := c.pods(ctx, t, name)
@@ -48,9 +65,10 @@ func TestVPA(t *testing.T) {
 			require.Equal(t, old.Status.ContainerStatuses[0].RestartCount, status.RestartCount, "%s was started anew", pod.Name)
 			require.NotNil(t, status.Resources, pod.Name)
 			for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-				asked, has := old.Spec.Containers[0].Resources.Requests[name], status.Resources.Requests[name]
+				asked, has := template[name], status.Resources.Requests[name]
 				require.NotZero(t, asked.Cmp(has), "%s still has %s of %s", pod.Name, &asked, name)
 			}
+			require.Positive(t, status.Resources.Requests.Cpu().Cmp(floor), "%s has the least", pod.Name)
 		}
 	})
 	l.stop(t).requireNoFailure(t)
