@@ -35,18 +35,16 @@ func (c Complaint) until() string {
 
 // said is what was said of what, in one line. Of further reasons it has what is other than in the first.
 func (c Complaint) said() string {
-	text := c.Text
-	for i, reason := range c.Reasons {
-		if i == 0 {
-			text += ": " + reason
-			continue
-		}
-		first := strings.Split(c.Reasons[0], ": ")
-		parts := strings.Split(reason, ": ")
+	if len(c.Reasons) == 0 {
+		return Note{Object: c.Object, Text: c.Text}.String()
+	}
+	texts := []string{c.Text + ": " + c.Reasons[0]}
+	for _, reason := range c.Reasons[1:] {
+		first, parts := strings.Split(c.Reasons[0], ": "), strings.Split(reason, ": ")
 		for len(parts) > 1 && len(first) > 1 && parts[0] == first[0] {
 			first, parts = first[1:], parts[1:]
 		}
-		text += "; or: " + strings.Join(parts, ": ")
+		texts = append(texts, strings.Join(parts, ": "))
 	}
-	return Note{Object: c.Object, Text: text}.String()
+	return Note{Object: c.Object, Text: strings.Join(texts, "; or: ")}.String()
 }
