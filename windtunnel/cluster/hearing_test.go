@@ -39,6 +39,7 @@ func TestChangesAreHeardOfInTheOrderInWhichTheyWereMade(t *testing.T) {
 		}
 		c.Informers.Start(ctx.Done())
 		c.Informers.WaitForCacheSync(ctx.Done())
+		synctest.Wait() // A node that comes and goes between the list and the watch is never heard of.
 		nodes := schema.GroupResource{Resource: "nodes"}
 		var made []string
 		for i := range 30 {
