@@ -136,6 +136,7 @@ func Compare(results []*Result) (*Comparison, error) {
 				}
 			}
 			e.Difference, e.DifferenceLow, e.DifferenceHigh, _ = interval(differences)
+			e.Difference = rounded(e.Difference, e.Mean)
 			some = some || e.Mean.Known()
 			m.Policies = append(m.Policies, e)
 		}
@@ -148,10 +149,15 @@ func Compare(results []*Result) (*Comparison, error) {
 
 // difference of two figures; none where it is only how their last digits were rounded.
 func difference(a, b Value) Value {
-	if d := a - b; math.Abs(float64(d)) > 1e-9*math.Abs(float64(b)) || !d.Known() {
-		return d
+	return rounded(a-b, b)
+}
+
+// rounded is a difference of figures of about the size of one; none where it is only in their last digits.
+func rounded(d, of Value) Value {
+	if math.Abs(float64(d)) <= 1e-9*math.Abs(float64(of)) {
+		return 0
 	}
-	return 0
+	return d
 }
 
 // figure is something that is compared.
