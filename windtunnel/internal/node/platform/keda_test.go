@@ -48,7 +48,7 @@ func TestKEDA(t *testing.T) {
 	stop := drawn.watch(t, c, "KEDA: caption-worker on the queue", worker)
 	defer stop()
 	// The user of this test, so that it can ask for the jobs afterwards.
-	l := c.startLoad(t, "--keep", "--jobs-per-minute", "20", "--duration", "5m", "--length", "5s", "--drain", "15m")
+	l := c.startLoad(t, "--keep", "--jobs-per-minute", "60", "--duration", "100s", "--length", "5s", "--drain", "15m")
 	c.awaitReplicas(t, worker, "videos wait", func(wanted, ready int) bool { return wanted == most && ready > 1 })
 	killing, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -108,13 +108,13 @@ func (c cluster) jobs(t *testing.T) []job {
 	}
 }
 
-// kill kills a pod of a service without warning every half a minute, as when a node is lost, and returns how many.
+// kill kills a pod of a service without warning every 20 seconds, as when a node is lost, and returns how many.
 func (c cluster) kill(ctx context.Context, name string) (killed int) {
 	for {
 		select {
 		case <-ctx.Done():
 			return killed
-		case <-time.After(30 * time.Second):
+		case <-time.After(20 * time.Second):
 		}
 		list, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
 		if err != nil || len(list.Items) == 0 {
