@@ -30,7 +30,8 @@ func TestVPA(t *testing.T) {
 	d, err := c.Kube.AppsV1().Deployments(namespace).Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	template := d.Spec.Template.Spec.Containers[0].Resources.Requests
-	l := c.startLoad(t, "--rps", "60", "--duration", "15m", "-r", "GET /api/v1/uploads")
+	// The stand-in for the document store does one list at a time, some 60 a second.
+	l := c.startLoad(t, "--rps", "25", "--duration", "15m", "-r", "GET /api/v1/uploads")
 	vpa := only(t, manifests(t, "VPA/upload-service/in_place"), "VerticalPodAutoscaler")
 	policies, _, err := unstructured.NestedSlice(vpa.Object, "spec", "resourcePolicy", "containerPolicies")
 	require.NoError(t, err)
