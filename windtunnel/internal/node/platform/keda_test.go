@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -21,7 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 const worker = "caption-worker"
@@ -159,13 +157,4 @@ func processOf(t require.TestingT, argument string) int {
 		return pid
 	}
 	return 0
-}
-
-// scaleAfter leaves a Deployment with pods when a test is over.
-func (c cluster) scaleAfter(t *testing.T, name string, replicas int32) {
-	t.Helper()
-	ctx, cancel := afterwards(t)
-	defer cancel()
-	_, err := c.Kube.AppsV1().Deployments(namespace).Patch(ctx, name, types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas), metav1.PatchOptions{})
-	require.NoError(t, err)
 }

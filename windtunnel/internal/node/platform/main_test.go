@@ -133,9 +133,23 @@ func (c cluster) replicas(ctx context.Context, t require.TestingT, namespace, na
 // scale tells a Deployment how many pods to run, and waits until they are ready.
 func (c cluster) scale(t *testing.T, name string, replicas int) {
 	t.Helper()
-	_, err := c.Kube.AppsV1().Deployments(namespace).Patch(t.Context(), name, types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas), metav1.PatchOptions{})
-	require.NoError(t, err)
+	c.setReplicas(t.Context(), t, name, replicas)
 	c.awaitReplicas(t, name, "as told", func(wanted, ready int) bool { return wanted == replicas && ready == replicas })
+}
+
+// scaleAfter leaves a Deployment with pods when a test is over.
+func (c cluster) scaleAfter(t *testing.T, name string, replicas int) {
+	t.Helper()
+	ctx, cancel := afterwards(t)
+	defer cancel()
+	c.setReplicas(ctx, t, name, replicas)
+}
+
+func (c cluster) setReplicas(ctx context.Context, t *testing.T, name string, replicas int) {
+	t.Helper()
+	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	_, err := c.Kube.AppsV1().Deployments(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	require.NoError(t, err)
 }
 
 // awaitReplicas waits until the numbers of a Deployment are as they must become.
