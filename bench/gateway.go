@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"k8s-scalers/internal/testservers"
 )
 
 // connections is how many clients ask at the same time, each again as soon as it has its answer.
@@ -79,7 +81,7 @@ func measureGateway(ctx context.Context, l *lab) (rows []row, err error) {
 	defer func() { err = errors.Join(err, p.stop()) }()
 	addrs := make([]string, 3)
 	for i := range addrs {
-		if addrs[i], err = freeAddr(ctx); err != nil {
+		if addrs[i], err = testservers.FreeAddr(); err != nil {
 			return nil, err
 		}
 	}

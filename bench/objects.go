@@ -19,6 +19,8 @@ import (
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
 	"golang.org/x/sync/errgroup"
+
+	"k8s-scalers/internal/testservers"
 )
 
 // objectServerCommand makes this program serve a plain object store; see [serveObjects].
@@ -68,7 +70,7 @@ func startObjects(ctx context.Context, dir string) (*objects, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	addr, err := freeAddr(ctx)
+	addr, err := testservers.FreeAddr()
 	if err != nil {
 		return nil, err
 	}

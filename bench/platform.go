@@ -44,7 +44,7 @@ func (l *lab) platform(ctx context.Context, settings map[string]string) (p *plat
 		return nil, fmt.Errorf("build the programs: %w", err)
 	}
 	for _, name := range six() {
-		if p.addrs[name], err = freeAddr(ctx); err != nil {
+		if p.addrs[name], err = testservers.FreeAddr(); err != nil {
 			return nil, err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"k8s-scalers/internal/backend"
 	"k8s-scalers/internal/caption"
+	"k8s-scalers/internal/testservers"
 )
 
 // segment is how long the segments of these films are.
@@ -87,7 +88,7 @@ func measureScaling(ctx context.Context, l *lab) (rows []row, err error) {
 	workers := 0
 	for _, n := range []int{1, 2, 4, 8} {
 		for ; workers < n; workers++ {
-			addr, err := freeAddr(ctx)
+			addr, err := testservers.FreeAddr()
 			if err != nil {
 				return nil, err
 			}
@@ -160,7 +161,7 @@ func measureReplicas(ctx context.Context, l *lab) (rows []row, err error) {
 	defer func() { err = errors.Join(err, p.stop()) }()
 	replicas := make([]string, 2)
 	for i := range replicas {
-		if replicas[i], err = freeAddr(ctx); err != nil {
+		if replicas[i], err = testservers.FreeAddr(); err != nil {
 			return nil, err
 		}
 	}

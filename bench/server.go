@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"k8s-scalers/internal/client"
+	"k8s-scalers/internal/testservers"
 )
 
 // server is a program of ours that serves.
@@ -29,7 +30,7 @@ type server struct {
 
 // serve starts captions serve over a data folder and waits until it answers.
 func (l *lab) serve(ctx context.Context, data string) (*server, error) {
-	addr, err := freeAddr(ctx)
+	addr, err := testservers.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (l *lab) serve(ctx context.Context, data string) (*server, error) {
 
 // start starts a program of ours on an address with settings, whose names lack the prefix, and waits until it is ready.
 func start(ctx context.Context, cmd *exec.Cmd, addr string, settings map[string]string) (*server, error) {
-	admin, err := freeAddr(ctx)
+	admin, err := testservers.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -106,15 +107,6 @@ func (s *server) stop() error {
 		return fmt.Errorf("%s: %w: %s", s.name, s.err, tail(s.stderr.String()))
 	}
 	return nil
-}
-
-func freeAddr(ctx context.Context) (string, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // session keeps a user's tokens in memory.

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"k8s-scalers/internal/testservers"
 )
 
 // program is one of our programs, running or not.
@@ -181,17 +180,10 @@ func (p *program) logTail() string {
 	return string(bytes.Join(lines[max(0, len(lines)-40):], []byte("\n")))
 }
 
-// freeAddr returns a loopback address that nobody listens on. It has to stay the same over restarts, so that addresses that
-// were given out before still work. So it is below the ports that the system gives to outgoing connections, one of which could
-// take it while the program is down.
+// freeAddr returns a loopback address that nobody listens on. It stays the same over restarts, so that addresses that were given
+// out before still work.
 func freeAddr(t testing.TB) string {
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.N(12_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			require.NoError(t, l.Close())
-			return addr
-		}
-	}
-	require.FailNow(t, "no free port was found")
-	return ""
+	addr, err := testservers.FreeAddr()
+	require.NoError(t, err)
+	return addr
 }

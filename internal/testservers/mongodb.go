@@ -3,7 +3,6 @@ package testservers
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -25,11 +24,11 @@ func StartMongoDB(ctx context.Context, dir string) (*MongoDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(1)
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	m := &MongoDB{Addr: net.JoinHostPort("127.0.0.1", ports[0]), dir: dir, program: program}
+	m := &MongoDB{Addr: addr, dir: dir, program: program}
 	if err := m.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -137,16 +139,49 @@ func ask(ctx context.Context, addr, question string) (string, error) {
 	return string(answer[:n]), err
 }
 
-// freePorts returns n different ports that nobody listens on.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+// FreeAddr returns a loopback address that nobody listens on, and that stays free for this process, also while the server there
+// is down. So it is below the ports that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere), one of
+// which could take it in the seconds that a server needs to start. Other processes that choose by this function pass it over,
+// because its UDP port is held: by this process, until it ends.
+func FreeAddr() (string, error) {
+	const first, last, tries = 10_000, 32_767, 1000
+	var err error
+	for range tries {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.N(last-first+1)))
+		var held net.PacketConn
+		if held, err = (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", addr); err != nil {
+			continue
 		}
-		defer func() { _ = l.Close() }() // All stay open until the last is found, so that they differ.
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		var l net.Listener
+		if l, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr); err == nil {
+			reserved.Lock()
+			reserved.ports = append(reserved.ports, held)
+			reserved.Unlock()
+			return addr, l.Close()
+		}
+		_ = held.Close() // Nothing was sent there.
+	}
+	return "", fmt.Errorf("find a free port from %d to %d: %w", first, last, err)
+}
+
+// reserved keeps the ports from being closed when their memory is freed.
+var reserved struct {
+	sync.Mutex
+
+	ports []net.PacketConn
+}
+
+// freePorts returns the ports of n addresses of [FreeAddr].
+func freePorts(n int) ([]string, error) {
+	ports := make([]string, n)
+	for i := range ports {
+		addr, err := FreeAddr()
+		if err != nil {
+			return nil, err
+		}
+		if _, ports[i], err = net.SplitHostPort(addr); err != nil {
+			return nil, err
+		}
 	}
 	return ports, nil
 }

@@ -3,7 +3,6 @@ package testservers
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,12 +29,12 @@ func StartS3(ctx context.Context, dir string) (*S3, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build versitygw: %w: %s", err, out)
 	}
-	ports, err := freePorts(1)
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
 	s := &S3{
-		Addr: net.JoinHostPort("127.0.0.1", ports[0]), AccessKey: "app", SecretKey: "not-so-secret",
+		Addr: addr, AccessKey: "app", SecretKey: "not-so-secret",
 		dir: dir, program: program,
 	}
 	if err := os.MkdirAll(s.data(), 0o700); err != nil {

@@ -120,3 +120,13 @@ func requireGone(t *testing.T, addr string) {
 	_, err := net.Dial("tcp", addr)
 	require.Error(t, err)
 }
+
+func TestFreeAddrIsHeld(t *testing.T) {
+	addr, err := testservers.FreeAddr()
+	require.NoError(t, err)
+	_, err = net.ListenPacket("udp", addr)
+	require.Error(t, err, "another process that chooses passes it over")
+	l, err := net.Listen("tcp", addr)
+	require.NoError(t, err, "a server finds it free")
+	require.NoError(t, l.Close())
+}

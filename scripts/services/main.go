@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -68,7 +67,7 @@ func run(ctx context.Context, addr string) error {
 	addrs := map[string]string{"gateway-service": addr}
 	for _, name := range names {
 		if addrs[name] == "" {
-			if addrs[name], err = freeAddr(ctx); err != nil {
+			if addrs[name], err = testservers.FreeAddr(); err != nil {
 				return err
 			}
 		}
@@ -84,7 +83,7 @@ func run(ctx context.Context, addr string) error {
 	defer running.Wait()
 	admins := map[string]string{}
 	for _, name := range names {
-		if admins[name], err = freeAddr(ctx); err != nil {
+		if admins[name], err = testservers.FreeAddr(); err != nil {
 			return err
 		}
 		p := &program{name: name, path: filepath.Join(dir, "bin", name), out: &out, env: environment(settings, addrs[name], admins[name])}
@@ -118,15 +117,6 @@ func environment(settings map[string]string, addr, admin string) []string {
 func nameOf(kv string) string {
 	name, _, _ := strings.Cut(kv, "=")
 	return strings.TrimPrefix(name, "CAPTIONS_")
-}
-
-// freeAddr returns an address of this machine that nobody listens on.
-func freeAddr(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // await waits until a program says that it is ready.

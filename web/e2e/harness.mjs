@@ -23,12 +23,12 @@ function program() {
   return join(root, 'build', 'captions-e2e');
 }
 
-const freePort = () =>
+/** A port below those that the system gives to outgoing connections, one of which could take it before the program listens. */
+const freePort = (tries = 100) =>
   new Promise((resolve, reject) => {
-    const s = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
-      const { port } = s.address();
-      s.close(() => resolve(port));
-    });
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const s = createServer().once('error', (e) => (tries > 1 ? resolve(freePort(tries - 1)) : reject(e)));
+    s.listen(port, '127.0.0.1', () => s.close(() => resolve(port)));
   });
 
 /** Whether the tests drive the six programs and their servers, rather than the one program. Their data goes with their servers. */

@@ -2,13 +2,14 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -185,23 +186,44 @@ func (cp *ControlPlane) writeKubeconfigs(l layout) error {
 	return err
 }
 
-// FreePorts returns n different loopback ports that nobody listens on.
+// FreePorts returns n different loopback ports that nobody listens on. They are below those that the system gives to outgoing
+// connections, one of which could take a port in the seconds that a server needs to start, or to start again. Their UDP ports are
+// held until this process ends, so that another one that calls this passes them over.
 func FreePorts(ctx context.Context, n int) ([]int, error) {
+	const first, last, tries = 10_000, 32_767, 1000
 	var ports []int
-	var errs []error
-	for range n {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			errs = append(errs, err)
-			break
+	var err error
+	for range tries {
+		if len(ports) == n {
+			return ports, nil
 		}
-		defer func() { _ = l.Close() }() // All stay open until the last is found, so that they differ.
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		port := first + rand.N(last-first+1)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		var held net.PacketConn
+		if held, err = (&net.ListenConfig{}).ListenPacket(ctx, "udp", addr); err != nil {
+			continue
+		}
+		var l net.Listener
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err != nil {
+			_ = held.Close() // Nothing was sent there.
+			continue
+		}
+		reserved.Lock()
+		reserved.ports = append(reserved.ports, held)
+		reserved.Unlock()
+		if err := l.Close(); err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		ports = append(ports, port)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
-	}
-	return ports, nil
+	return nil, fmt.Errorf("find a free port from %d to %d: %w", first, last, err)
+}
+
+// reserved keeps the ports from being closed when their memory is freed.
+var reserved struct {
+	sync.Mutex
+
+	ports []net.PacketConn
 }
 
 // mkdir makes a folder that only its owner can look into.
