@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
@@ -45,6 +46,11 @@ func main() {
 	// higher one than this, memory that is not in the cache of the processor costs more than collecting.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
+	}
+	// What runs in virtual time takes turns, so that a second processor helps little, while handing the turns from one to the other costs
+	// a tenth of the time.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 	stopping := &stop{}
 	stopping.watch()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/awslabs/operatorpkg/status"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	karpv1 "sigs.k8s.io/karpenter/pkg/apis/v1"
@@ -221,16 +223,38 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 	if err != nil {
 		return err
 	}
+	c.turn(ctx, resource, object)
+	// A patch is made of the difference to what was read. Where that is still there, the outcome is the object itself, and the
+	// difference need not be computed, which takes ten times as long as the rest.
+	if now, err := c.api.Look(resource, object.GetNamespace(), object.GetName()); err == nil && now.GetResourceVersion() == object.GetResourceVersion() &&
+		patch.Type() == types.MergePatchType {
+		return c.update(ctx, wholeSeconds(object), subresource)
+	}
 	data, err := patch.Data(object)
 	if err != nil {
 		return err
 	}
-	c.turn(ctx, resource, object)
 	patched, err := c.api.Patch(resource, subresource, object.GetNamespace(), object.GetName(), patch.Type(), data)
 	if err == nil {
 		store(patched, object)
 	}
 	return err
+}
+
+// wholeSeconds cuts the times of an object in place as JSON does.
+func wholeSeconds(object client.Object) client.Object {
+	var conditions []status.Condition
+	switch o := object.(type) {
+	case *karpv1.NodeClaim:
+		conditions = o.Status.Conditions
+		o.Status.LastPodEventTime = o.Status.LastPodEventTime.Rfc3339Copy()
+	case *karpv1.NodePool:
+		conditions = o.Status.Conditions
+	}
+	for i := range conditions {
+		conditions[i].LastTransitionTime = conditions[i].LastTransitionTime.Rfc3339Copy()
+	}
+	return object
 }
 
 func (c *apiClient) Apply(context.Context, runtime.ApplyConfiguration, ...client.ApplyOption) error {
