@@ -237,6 +237,7 @@ func (h home) serve() string {
 		if err := c.Wait(); err != nil {
 			h.t.Errorf("serve: %v\n%s", err, logs.String())
 		}
+		require.NotContains(h.t, logs.String(), "NoSuchBucket", "nothing looks into the bucket before it is made")
 	})
 	var url string
 	_, err = fmt.Fscanf(stdout, "captions is ready on %s\n", &url)

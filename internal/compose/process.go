@@ -31,6 +31,8 @@ type Process struct {
 	Reg *prometheus.Registry
 	// Stop ends the process in order, as a signal does.
 	Stop func(cause error)
+
+	awaited []<-chan struct{}
 }
 
 // closing registers the clean-up of a backend that has just been opened.
@@ -132,6 +134,7 @@ func (p *Process) Bucket(ctx context.Context, s config.S3) (Bucket, error) {
 // A server that refuses us is asked again, too: what it is told may be mended at its side.
 func (p *Process) Await(name string, do func(context.Context) error) (there <-chan struct{}) {
 	done := make(chan struct{})
+	p.awaited = append(p.awaited, done)
 	var last atomic.Value // why it is not there, a string
 	last.Store("not tried yet")
 	p.App.Go(name, func(ctx context.Context) error {
@@ -161,6 +164,21 @@ func (p *Process) Await(name string, do func(context.Context) error) (there <-ch
 		}
 	})
 	return done
+}
+
+// whenThere makes something that runs in the background begin when everything that is awaited by now has been there.
+func (p *Process) whenThere(run func(context.Context) error) func(context.Context) error {
+	awaited := p.awaited
+	return func(ctx context.Context) error {
+		for _, there := range awaited {
+			select {
+			case <-there:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		return run(ctx)
+	}
 }
 
 // Verifier verifies access tokens by the keys of the auth-service at that address.

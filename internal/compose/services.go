@@ -46,7 +46,7 @@ func (p *Process) Upload(videos backend.Store, bucket upload.Bucket, v identity.
 		Limits:     upload.Limits{MaxFileSize: int64(s.MaxFileSize), MaxUserBytes: int64(s.UserQuota), MaxOpenUploads: s.MaxOpenUploads},
 		StaleAfter: s.StaleUpload,
 	})
-	p.App.Go("upload", u.Run)
+	p.App.Go("upload", p.whenThere(u.Run)) // Without a bucket there is nothing to sweep.
 	return p.behind("upload", u.Handler(), from)
 }
 
