@@ -90,6 +90,7 @@ kind: ## The platform in a Kubernetes cluster on this machine, with Docker and k
 IMAGES = $(or $(IMAGES_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/captions-images)
 # Autoscalers that run on the node, too: WITH=keda,vpa,prometheus.
 WITH ?=
+ALL_AUTOSCALERS = keda,vpa,prometheus
 # Which scenarios of the cluster, by the names of their tests: SCENARIOS='^TestKEDA$$'.
 SCENARIOS ?=
 platform = --images '$(IMAGES)/node' --images '$(IMAGES)/platform' --apply ../deploy/overlays/node
@@ -108,7 +109,7 @@ test-node: setup-cluster bin/cluster ## Test such a node without the platform: i
 .PHONY: test-cluster
 test-cluster: setup-test-cluster test-node ## Test the platform on such a node, too: the end-to-end scenarios, and the autoscalers under load
 	@scripts/node_images.sh platform
-	@cd windtunnel && SCENARIOS='$(SCENARIOS)' exec ../bin/cluster $(platform) --with $(or $(WITH),prometheus) ../scripts/cluster_test.sh
+	@cd windtunnel && SCENARIOS='$(SCENARIOS)' exec ../bin/cluster $(platform) --with '$(or $(WITH),$(ALL_AUTOSCALERS))' ../scripts/cluster_test.sh
 
 .PHONY: bin/cluster
 bin/cluster:

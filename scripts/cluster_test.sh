@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")/.."
 
 [ -n "${SCENARIOS:-}" ] || scripts/e2e.sh
-go test -C windtunnel -tags cluster -count 1 -timeout 60m -v -run "${SCENARIOS:-^Test(HPA.*|CPA|Security)\$}" ./internal/node/platform
+go test -C windtunnel -tags cluster -count 1 -timeout 60m -v -run "${SCENARIOS:-.}" ./internal/node/platform

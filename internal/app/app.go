@@ -37,6 +37,10 @@ type Options struct {
 	AddrSetting      string // default --addr
 	AdminAddrSetting string // default --admin-addr
 
+	// MaxConnAge is how old a connection becomes: the first answer after that closes it, and the client opens another. A Service of
+	// Kubernetes chooses the pod for each connection, so that pods which are new get nothing from clients that keep theirs.
+	// Default 1 min.
+	MaxConnAge time.Duration
 	// DrainPause is how long requests are still accepted after readiness fails, so that load balancers notice.
 	DrainPause time.Duration
 	// DrainTimeout is how long requests in flight may take to finish. Default 10 s.
@@ -101,6 +105,7 @@ func New(o Options) (*App, error) {
 			*d = v
 		}
 	}
+	def(&o.MaxConnAge, time.Minute)
 	def(&o.DrainTimeout, 10*time.Second)
 	def(&o.SoftTimeout, 20*time.Second)
 	def(&o.HardTimeout, 5*time.Second)

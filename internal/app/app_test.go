@@ -271,6 +271,24 @@ func TestServersAreDrainedFromTheFront(t *testing.T) {
 	require.Equal(t, "from the back", <-answer)
 }
 
+// Whoever keeps a connection stays at one pod for as long as it lives.
+func TestOldConnectionsAreReplaced(t *testing.T) {
+	for age, addrs := range map[time.Duration]int{time.Nanosecond: 3, time.Hour: 1} {
+		a := newApp(t, app.Options{MaxConnAge: age})
+		seen := map[string]bool{}
+		addr, err := a.Listen("api", "127.0.0.1:0", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen[r.RemoteAddr] = true }))
+		require.NoError(t, err)
+		stop := run(t, a)
+		c := client(t)
+		for range 3 {
+			status, _ := get(t, c, "http://"+addr.String())
+			require.Equal(t, http.StatusOK, status)
+		}
+		require.NoError(t, stop())
+		require.Len(t, seen, addrs, "connections that live for %s", age)
+	}
+}
+
 func TestAHangingRequestIsCutOff(t *testing.T) {
 	a := newApp(t, app.Options{DrainTimeout: 50 * time.Millisecond})
 	entered, cut := make(chan struct{}), make(chan error, 1)

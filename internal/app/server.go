@@ -30,6 +30,9 @@ type server struct {
 	stopping bool
 }
 
+// openedKey is when the connection of a request was opened.
+type openedKey struct{}
+
 // bind binds an address and prepares its server.
 func (a *App) bind(name, addr, setting string, h http.Handler) (*server, error) {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
@@ -42,9 +45,13 @@ func (a *App) bind(name, addr, setting string, h http.Handler) (*server, error) 
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s.requests.Add(1)
 			defer s.requests.Done()
+			if opened, ok := r.Context().Value(openedKey{}).(time.Time); ok && time.Since(opened) > a.o.MaxConnAge {
+				w.Header().Set("Connection", "close")
+			}
 			h.ServeHTTP(w, r)
 		}),
 		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return context.WithValue(ctx, openedKey{}, time.Now()) },
 		ConnState:   s.track,
 		// There is no limit to the time of a whole request or response, because uploads and streams take as long as
 		// they take.

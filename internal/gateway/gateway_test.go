@@ -252,6 +252,16 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
+// Our server says by this header that it closes the connection after the answer.
+func TestTheConnectionIsOurs(t *testing.T) {
+	p := start(t, gateway.Deps{})
+	rec := httptest.NewRecorder()
+	rec.Header().Set("Connection", "close")
+	p.gateway.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	require.Equal(t, http.StatusOK, rec.Code)
+	require.Equal(t, "close", rec.Header().Get("Connection"))
+}
+
 func TestBodyLimits(t *testing.T) {
 	p := start(t, gateway.Deps{})
 	for _, c := range []struct {

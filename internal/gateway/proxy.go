@@ -68,9 +68,12 @@ func (g *Gateway) reverseProxy(route Route) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The answer's own headers count; ReverseProxy would add them to those that are set.
-		id := w.Header().Get("X-Request-Id")
+		id, connection := w.Header().Get("X-Request-Id"), w.Header().Get("Connection")
 		clear(w.Header())
 		w.Header().Set("X-Request-Id", id)
+		if connection != "" { // It is not of the service, but of our server.
+			w.Header().Set("Connection", connection)
+		}
 		p.ServeHTTP(w, r)
 	})
 }

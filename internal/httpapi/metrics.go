@@ -27,6 +27,9 @@ func newMetrics(reg prometheus.Registerer, service string) metrics {
 		Name: "captions_http_requests_in_flight",
 		Help: "Requests that are being served.",
 	}, []string{"service"}))
+	// Without a series, the rate of a service to which nobody has come yet would be unknown rather than zero, and an autoscaler
+	// that averages over pods takes a pod of which nothing is known for a busy one.
+	duration.WithLabelValues(service, unmatched, http.MethodGet, "4xx")
 	return metrics{service: service, duration: duration, inFlight: inFlight.WithLabelValues(service)}
 }
 

@@ -107,6 +107,10 @@ func (f *fixture) counted(t *testing.T) map[string]uint64 {
 	return counts
 }
 
+func TestARateIsZeroBeforeTheFirstRequest(t *testing.T) {
+	require.Equal(t, map[string]uint64{"unmatched GET 4xx": 0}, newFixture(t, nil).counted(t))
+}
+
 func TestAccessLogAndMetrics(t *testing.T) {
 	f := newFixture(t, nil)
 	f.mux.HandleFunc("GET /things/{id}", func(w http.ResponseWriter, r *http.Request) {

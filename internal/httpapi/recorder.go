@@ -20,7 +20,10 @@ type recorder struct {
 	swallow bool // the body was replaced
 }
 
-// route is the pattern that the request matched, or "unmatched".
+// unmatched is the route of requests that match none.
+const unmatched = "unmatched"
+
+// route is the pattern that the request matched, or [unmatched].
 func (w *recorder) route() string {
 	switch {
 	case w.facts.route != "":
@@ -28,7 +31,7 @@ func (w *recorder) route() string {
 	case w.r.Pattern != "":
 		return w.r.Pattern
 	}
-	return "unmatched"
+	return unmatched
 }
 
 func (w *recorder) WriteHeader(status int) {
@@ -38,7 +41,7 @@ func (w *recorder) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		w.status = status
 	}
-	if (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && w.route() == "unmatched" &&
+	if (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && w.route() == unmatched &&
 		strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
 		w.swallow = true
 		code, detail := "not_found", "There is nothing at this address."

@@ -30,7 +30,7 @@ func TestRollingUpdate(t *testing.T) {
 		}
 	}
 	v := c.visit(t, "/", "/api/v1/auth/me", "/api/v1/uploads", "/api/v1/captions")
-	l := c.startLoad(t, "--jobs-per-minute", "6", "--length", "5s", "--duration", "3m", "--drain", "15m")
+	l := c.startLoad(t, "--jobs-per-minute", "6", "--length", "5s", "--duration", "90s", "--drain", "15m")
 	for _, name := range services {
 		old := map[types.UID]bool{}
 		for _, pod := range c.pods(t.Context(), t, name) {
@@ -60,7 +60,7 @@ func TestRollingUpdate(t *testing.T) {
 // attempts is how often a user asks until an answer counts as failed.
 const attempts = 4
 
-// visits are requests of one user, four a second, one path after the other.
+// visits are requests of one user, ten a second, one path after the other.
 type visits struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -76,7 +76,7 @@ func (c cluster) visit(t *testing.T, paths ...string) *visits {
 	t.Cleanup(cancel)
 	v := &visits{cancel: cancel, seen: map[string]int{}, failed: map[string]int{}}
 	v.running.Go(func() {
-		next := time.NewTicker(time.Second / 4)
+		next := time.NewTicker(time.Second / 10)
 		defer next.Stop()
 		for i := 0; ; i++ {
 			select {
