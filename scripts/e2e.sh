@@ -4,18 +4,23 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-kubectl() { if command -v kubectl >/dev/null 2>&1; then command kubectl "$@"; else go -C windtunnel tool kubectl "$@"; fi; }
-
 url=${URL:-}
 if [ -z "$url" ]; then
 	[ -n "${KUBECONFIG:-}" ] || { echo "e2e: say which deployment: make e2e KUBECONFIG=… or make e2e URL=http://…" >&2; exit 2; }
-	port=$(kubectl -n captions get service gateway-nodeport --ignore-not-found -o 'jsonpath={.spec.ports[0].nodePort}')
+	# As a program rather than by go, so that ending it ends it.
+	kubectl=$(command -v kubectl || go -C windtunnel tool -n kubectl)
+	port=$("$kubectl" -n captions get service gateway-nodeport --ignore-not-found -o 'jsonpath={.spec.ports[0].nodePort}')
 	if [ -n "$port" ]; then
-		url=http://$(kubectl get nodes -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'):$port
+		url=http://$("$kubectl" get nodes -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'):$port
 	else
-		kubectl -n captions port-forward service/gateway-service 18080:8080 >/dev/null &
+		said=$(mktemp)
+		"$kubectl" -n captions port-forward service/gateway-service 18080:8080 >"$said" &
 		forward=$!
-		trap 'kill $forward' EXIT
+		trap 'kill $forward; rm -f "$said"' EXIT
+		until grep -q Forwarding "$said"; do
+			kill -0 $forward 2>/dev/null || { echo "e2e: no port can be forwarded to the gateway; what is above says why" >&2; exit 1; }
+			sleep 1
+		done
 		url=http://localhost:18080
 	fi
 fi
