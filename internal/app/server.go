@@ -51,8 +51,10 @@ func (a *App) bind(name, addr, setting string, h http.Handler) (*server, error) 
 			h.ServeHTTP(w, r)
 		}),
 		BaseContext: func(net.Listener) context.Context { return base },
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return context.WithValue(ctx, openedKey{}, time.Now()) },
-		ConnState:   s.track,
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, openedKey{}, time.Now())
+		},
+		ConnState: s.track,
 		// There is no limit to the time of a whole request or response, because uploads and streams take as long as
 		// they take.
 		ReadHeaderTimeout: 10 * time.Second,
