@@ -60,8 +60,9 @@ export async function serve(env = {}) {
       try {
         if ((await fetch(url)).ok) return;
       } catch {
-        await new Promise((r) => setTimeout(r, 100));
+        // It does not listen yet.
       }
+      await new Promise((r) => setTimeout(r, 100));
     }
     throw new Error('the program does not answer');
   };
