@@ -228,7 +228,11 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 	// difference need not be computed, which takes ten times as long as the rest.
 	if now, err := c.api.Look(resource, object.GetNamespace(), object.GetName()); err == nil && now.GetResourceVersion() == object.GetResourceVersion() &&
 		patch.Type() == types.MergePatchType {
-		return c.update(ctx, wholeSeconds(object), subresource)
+		updated, err := c.api.Update(resource, subresource, wholeSeconds(object))
+		if err == nil {
+			store(updated, object)
+		}
+		return err
 	}
 	data, err := patch.Data(object)
 	if err != nil {
