@@ -25,6 +25,9 @@ func build(ctx context.Context, p *compose.Process, s config.Frontend) error {
 	if err != nil {
 		return err
 	}
+	if s.BucketName == "" {
+		p.Log.WarnContext(ctx, "No bucket is set, so the page may send videos to no other address than its own. Set CAPTIONS_S3_BUCKET, and the settings beside it, as for upload-service.")
+	}
 	h, err := p.Frontend(ctx, s.Bucket, gateway)
 	if err != nil {
 		return err

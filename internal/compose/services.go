@@ -127,9 +127,6 @@ func (p *Process) Frontend(ctx context.Context, bucket config.Bucket, from httpa
 	if err != nil {
 		return nil, err
 	}
-	if len(origins) == 0 {
-		p.Log.WarnContext(ctx, "No bucket is set, so the page may send videos to no other address than its own. Set CAPTIONS_S3_BUCKET, and the settings beside it, as for upload-service.")
-	}
 	return frontend.New(frontend.Deps{MediaOrigins: origins, Logger: p.Log, Registerer: p.Reg, Trusted: from})
 }
 
