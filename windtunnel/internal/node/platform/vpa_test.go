@@ -14,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// TestVPA lets the recommender see what upload-service uses under load, and the updater change the requests of its running
+// TestVPA lets the recommender see what auth-service uses under load, and the updater change the requests of its running
 // pods, which are not started anew for it. The policy's own floor for CPU is taken away: two cores cannot bear the load that
 // exceeds it, and what is recommended must come from use.
 func TestVPA(t *testing.T) {
-	const name = "upload-service"
+	const name = "auth-service"
 	c := connect(t)
 	c.scale(t, name, 2) // A single pod is left alone.
 	t.Cleanup(func() { c.scaleAfter(t, name, 1) })
@@ -30,9 +30,9 @@ func TestVPA(t *testing.T) {
 	d, err := c.Kube.AppsV1().Deployments(namespace).Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	template := d.Spec.Template.Spec.Containers[0].Resources.Requests
-	// The stand-in for the document store does one list at a time, some 60 a second.
-	l := c.startLoad(t, "--rps", "25", "--duration", "15m", "-r", "GET /api/v1/uploads")
-	vpa := only(t, manifests(t, "VPA/upload-service/in_place"), "VerticalPodAutoscaler")
+	// Its store is PostgreSQL itself: the stand-in for the document store would be what fails first.
+	l := c.startLoad(t, "--rps", "100", "--duration", "15m", "-r", "GET /api/v1/auth/me")
+	vpa := only(t, manifests(t, "VPA/auth-service/in_place"), "VerticalPodAutoscaler")
 	policies, _, err := unstructured.NestedSlice(vpa.Object, "spec", "resourcePolicy", "containerPolicies")
 	require.NoError(t, err)
 	require.Len(t, policies, 1)
