@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,11 +131,22 @@ func (c cluster) replicas(ctx context.Context, t require.TestingT, namespace, na
 	return int(*d.Spec.Replicas), int(d.Status.ReadyReplicas)
 }
 
-// scale tells a Deployment how many pods to run, and waits until they are ready.
-func (c cluster) scale(t *testing.T, name string, replicas int) {
+// scale tells a Deployment how many pods to run, and returns them when they are ready. The status of the Deployment would not do: where the
+// scenario before has just made them fewer, it still counts those that go.
+func (c cluster) scale(t *testing.T, name string, replicas int) []corev1.Pod {
 	t.Helper()
 	c.setReplicas(t.Context(), t, name, replicas)
-	c.awaitReplicas(t, name, "as told", func(wanted, ready int) bool { return wanted == replicas && ready == replicas })
+	var pods []corev1.Pod
+	eventually(t, func(ctx context.Context, t require.TestingT) {
+		pods = c.pods(ctx, t, name)
+		ready := slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool {
+			return !slices.ContainsFunc(pod.Status.Conditions, func(is corev1.PodCondition) bool {
+				return is.Type == corev1.PodReady && is.Status == corev1.ConditionTrue
+			})
+		})
+		require.Equal(t, [2]int{replicas, replicas}, [2]int{len(pods), len(ready)}, "%s: the pods, and those of them that are ready", name)
+	})
+	return pods
 }
 
 // scaleAfter leaves a Deployment with pods when a test is over.

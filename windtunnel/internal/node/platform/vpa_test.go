@@ -20,13 +20,11 @@ import (
 func TestVPA(t *testing.T) {
 	const name = "auth-service"
 	c := connect(t)
-	c.scale(t, name, 2) // A single pod is left alone.
 	t.Cleanup(func() { c.scaleAfter(t, name, 1) })
 	before := map[types.UID]corev1.Pod{}
-	for _, pod := range c.pods(t.Context(), t, name) {
+	for _, pod := range c.scale(t, name, 2) { // A single pod is left alone.
 		before[pod.UID] = pod
 	}
-	require.Len(t, before, 2)
 	d, err := c.Kube.AppsV1().Deployments(namespace).Get(t.Context(), name, metav1.GetOptions{})
 	require.NoError(t, err)
 	template := d.Spec.Template.Spec.Containers[0].Resources.Requests
