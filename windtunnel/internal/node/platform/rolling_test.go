@@ -58,7 +58,7 @@ func TestRollingUpdate(t *testing.T) {
 }
 
 // attempts is how often a user asks until an answer counts as failed.
-const attempts = 4
+const attempts = 8
 
 // visits are requests of one user, ten a second, one path after the other.
 type visits struct {
