@@ -93,11 +93,38 @@ func connect(t *testing.T) cluster {
 			c := cluster{Clients: clients, url: fmt.Sprintf("http://%s:%d", address.Address, service.Spec.Ports[0].NodePort)}
 			c.account = account{"platform-" + strings.ToLower(rand.Text()) + "@example.org", rand.Text()}
 			c.token = c.account.signIn(t, c.url, "signup")
+			t.Cleanup(func() {
+				if t.Failed() {
+					c.complaints(t)
+				}
+			})
 			return c
 		}
 	}
 	require.Fail(t, "the node has no address")
 	return cluster{}
+}
+
+// complaints prints the last that each pod has said of what went wrong: nothing of it is left when the cluster ends.
+func (c cluster) complaints(t *testing.T) {
+	t.Helper()
+	ctx, cancel := afterwards(t)
+	defer cancel()
+	pods, err := c.Kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, pod := range pods.Items {
+		text, err := c.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{TailLines: new(int64(10_000))}).DoRaw(ctx)
+		if err != nil {
+			t.Logf("%s: %v", pod.Name, err)
+			continue
+		}
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
+			return !strings.Contains(line, `"level":"WARN"`) && !strings.Contains(line, `"level":"ERROR"`)
+		})
+		for _, line := range lines[max(0, len(lines)-5):] {
+			t.Logf("%s: %s", pod.Name, line)
+		}
+	}
 }
 
 // account is a user's.
