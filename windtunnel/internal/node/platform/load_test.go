@@ -25,11 +25,7 @@ type load struct {
 // report is what it says at its end, as far as the scenarios look at it.
 type report struct {
 	Requests []struct {
-		Request  string         `json:"request"`
-		Done     int            `json:"done"`
-		Failed   int            `json:"failed"`
-		Statuses map[string]int `json:"statuses"`
-		Errors   map[string]int `json:"errors"`
+		Done int `json:"done"`
 	} `json:"requests"`
 	Jobs struct {
 		Started    int            `json:"started"`
@@ -39,16 +35,6 @@ type report struct {
 		Unfinished int            `json:"unfinished"`
 		Errors     map[string]int `json:"errors"`
 	} `json:"jobs"`
-}
-
-// requireNoFailure fails unless requests were made, and each got its answer.
-func (r report) requireNoFailure(t *testing.T) {
-	t.Helper()
-	require.NotEmpty(t, r.Requests)
-	for _, q := range r.Requests {
-		require.Positive(t, q.Done, q.Request)
-		require.Zero(t, q.Failed, "%s fails: %v %v", q.Request, q.Statuses, q.Errors)
-	}
 }
 
 // startLoad starts a load by the test's user.

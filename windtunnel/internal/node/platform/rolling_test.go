@@ -29,7 +29,7 @@ func TestRollingUpdate(t *testing.T) {
 			t.Cleanup(func() { c.scaleAfter(t, name, 1) })
 		}
 	}
-	v := c.visit(t, "/", "/api/v1/auth/me", "/api/v1/uploads", "/api/v1/captions")
+	v := c.visit(t, 10, "/", "/api/v1/auth/me", "/api/v1/uploads", "/api/v1/captions")
 	l := c.startLoad(t, "--jobs-per-minute", "6", "--length", "5s", "--duration", "90s", "--drain", "15m")
 	for _, name := range services {
 		old := map[types.UID]bool{}
@@ -60,7 +60,7 @@ func TestRollingUpdate(t *testing.T) {
 // attempts is how often a user asks until an answer counts as failed.
 const attempts = 8
 
-// visits are requests of one user, ten a second, one path after the other.
+// visits are requests of one user, one path after the other.
 type visits struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -70,13 +70,13 @@ type visits struct {
 	failed map[string]int // requests that had no good one, by the last
 }
 
-// visit begins to make requests.
-func (c cluster) visit(t *testing.T, paths ...string) *visits {
+// visit begins to make requests, so many a second.
+func (c cluster) visit(t *testing.T, rate int, paths ...string) *visits {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	v := &visits{cancel: cancel, seen: map[string]int{}, failed: map[string]int{}}
 	v.running.Go(func() {
-		next := time.NewTicker(time.Second / 10)
+		next := time.NewTicker(time.Second / time.Duration(rate))
 		defer next.Stop()
 		for i := 0; ; i++ {
 			select {
