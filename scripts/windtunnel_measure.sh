@@ -4,7 +4,7 @@
 # an hour are captioned, one task at a time. It takes ten minutes, in which nothing else should run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-address=${ADDR:-127.0.0.1:18080}
+address=127.0.0.1:18080
 dir=$(mktemp -d)
 began=()
 end() {

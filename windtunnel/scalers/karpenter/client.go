@@ -207,6 +207,11 @@ func (c *apiClient) update(ctx context.Context, object client.Object, subresourc
 		return err
 	}
 	c.turn(ctx, resource, object)
+	return c.put(resource, subresource, object)
+}
+
+// put updates an object whose turn it is.
+func (c *apiClient) put(resource schema.GroupResource, subresource string, object client.Object) error {
 	updated, err := c.api.Update(resource, subresource, object)
 	if err == nil {
 		store(updated, object)
@@ -228,11 +233,7 @@ func (c *apiClient) patch(ctx context.Context, object client.Object, patch clien
 	// difference need not be computed, which takes ten times as long as the rest.
 	if now, err := c.api.Look(resource, object.GetNamespace(), object.GetName()); err == nil && now.GetResourceVersion() == object.GetResourceVersion() &&
 		patch.Type() == types.MergePatchType {
-		updated, err := c.api.Update(resource, subresource, wholeSeconds(object))
-		if err == nil {
-			store(updated, object)
-		}
-		return err
+		return c.put(resource, subresource, wholeSeconds(object))
 	}
 	data, err := patch.Data(object)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 
 	"k8s-scalers/windtunnel/internal/awaittest"
 	"k8s-scalers/windtunnel/internal/controlplane"
@@ -105,6 +107,9 @@ func connect(t *testing.T) cluster {
 	return cluster{}
 }
 
+// complaint is how the platform's programs and the servers mark what went wrong.
+var complaint = regexp.MustCompile(`\b(WARN|WARNING|ERROR|FATAL|PANIC)\b`)
+
 // complaints prints the last that each pod has said of what went wrong: nothing of it is left when the cluster ends.
 func (c cluster) complaints(t *testing.T) {
 	t.Helper()
@@ -119,7 +124,7 @@ func (c cluster) complaints(t *testing.T) {
 			continue
 		}
 		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
-			return !strings.Contains(line, `"level":"WARN"`) && !strings.Contains(line, `"level":"ERROR"`)
+			return !complaint.MatchString(line)
 		})
 		for _, line := range lines[max(0, len(lines)-5):] {
 			t.Logf("%s: %s", pod.Name, line)
@@ -167,9 +172,7 @@ func (c cluster) scale(t *testing.T, name string, replicas int) []corev1.Pod {
 	eventually(t, func(ctx context.Context, t require.TestingT) {
 		pods = c.pods(ctx, t, name)
 		ready := slices.DeleteFunc(slices.Clone(pods), func(pod corev1.Pod) bool {
-			return !slices.ContainsFunc(pod.Status.Conditions, func(is corev1.PodCondition) bool {
-				return is.Type == corev1.PodReady && is.Status == corev1.ConditionTrue
-			})
+			return !podutil.IsPodReady(&pod)
 		})
 		require.Equal(t, [2]int{replicas, replicas}, [2]int{len(pods), len(ready)}, "%s: the pods, and those of them that are ready", name)
 	})
