@@ -46,7 +46,7 @@ var goldens = []struct {
 	{"night-batch", "night-batch", 5 * time.Hour, nil},
 	{"flash-crowd", "flash-crowd", 9 * time.Hour, nil},
 	{"spot-interruptions", "spot-interruptions", 6 * time.Hour, []string{"CAS"}},
-	{"spot-interruptions", "spot-interruptions-karpenter", 3 * time.Hour, []string{"Karpenter"}},
+	{"spot-interruptions", "spot-interruptions-karpenter", 7 * time.Hour, []string{"Karpenter"}},
 	{"slow-image-pull", "slow-image-pull", 3 * time.Hour, nil},
 	{"broken-metrics", "broken-metrics", 12 * time.Hour, nil},
 }

@@ -24,6 +24,7 @@ import (
 // fleet is the nodes of the scenario's groups, and kube-scheduler, which gives pods to them.
 type fleet struct {
 	run       *run
+	zones     []string
 	machines  *machines
 	groups    []*nodeGroup
 	scheduler *cluster.Scheduler
@@ -47,7 +48,10 @@ type nodeGroup struct {
 }
 
 func newFleet(ctx context.Context, r *run, w *world) (*fleet, error) {
-	f := &fleet{run: r, machines: newMachines(r), waits: map[wait]float64{}}
+	f := &fleet{run: r, zones: r.Scenario.Cluster.Zones, machines: newMachines(r), waits: map[wait]float64{}}
+	if len(w.pools) > 0 {
+		f.zones = r.oneZone(w)
+	}
 	r.cluster.Admit(r.setPriority)
 	var err error
 	if f.scheduler, err = cluster.NewScheduler(ctx, r.cluster); err != nil {
@@ -77,7 +81,6 @@ func newFleet(ctx context.Context, r *run, w *world) (*fleet, error) {
 // next is the next machine of a group.
 func (f *fleet) next(g *nodeGroup) machineSpec {
 	g.made++
-	zones := f.run.Scenario.Cluster.Zones
 	labels := map[string]string{managedCapacityLabel: "ON_DEMAND", "eks.amazonaws.com/nodegroup": g.spec.Name}
 	if g.spec.Capacity == report.Spot {
 		labels[managedCapacityLabel] = "SPOT"
@@ -85,7 +88,7 @@ func (f *fleet) next(g *nodeGroup) machineSpec {
 	maps.Copy(labels, g.spec.Labels)
 	spec := machineSpec{
 		name: fmt.Sprintf("%s-%03d", strings.ReplaceAll(g.spec.Name, ".", "-"), g.made), group: g.spec.Name,
-		instance: g.instance, capacity: g.spec.Capacity, zone: zones[(g.made-1)%len(zones)],
+		instance: g.instance, capacity: g.spec.Capacity, zone: f.zones[(g.made-1)%len(f.zones)],
 		labels: labels, disk: float64(g.spec.Disk), boot: cloud.GroupBoot().Draw,
 	}
 	if boot := g.spec.Boot; boot != nil {

@@ -34,21 +34,35 @@ func newNodePools(f *fleet, w *world) *nodePools {
 		return nil
 	}
 	p := &nodePools{f: f, pools: w.pools}
-	zones := f.run.Scenario.Cluster.Zones
-	if len(zones) > 1 {
-		f.run.result.NotModelled = append(f.run.result.NotModelled, report.Note{
-			Where: w.pools[0].source.Position().String(),
-			Text:  "Karpenter's nodes are all in zone " + zones[0] + ": which of several zones it takes is chance, and a run must be repeatable",
-		})
-	}
 	config := karpenter.Config{
-		API: f.run.cluster.API, Scheme: f.run.scheme, Cloud: p, Zones: zones[:1], Evict: f.run.evict, Failed: f.run.deciding.failed,
+		API: f.run.cluster.API, Scheme: f.run.scheme, Cloud: p, Zones: f.zones, Evict: f.run.evict, Failed: f.run.deciding.failed,
 		Decided: func(d karpenter.Decision) {
 			f.run.deciding.add(report.Decision{Scaler: "karpenter", Kind: report.KindNodes, Object: d.Object, To: d.To, Reason: d.Reason})
 		},
 	}
 	vtime.Outside(func() { p.karpenter = karpenter.New(config) })
 	return p
+}
+
+// oneZone is where all nodes are with Karpenter, which takes the zone that has the fewest pods, and any of several. That goes for whatever else
+// pods are spread by, too, but not for nodes: each has a name of its own.
+func (r *run) oneZone(w *world) []string {
+	zones := r.Scenario.Cluster.Zones
+	if len(zones) > 1 {
+		r.result.NotModelled = append(r.result.NotModelled, report.Note{
+			Where: w.pools[0].source.Position().String(),
+			Text:  "all nodes are in zone " + zones[0] + ": which of several zones Karpenter takes is chance, and a run must be repeatable",
+		})
+	}
+	for _, d := range w.deployments {
+		for i, spread := range d.object.Spec.Template.Spec.TopologySpreadConstraints {
+			if key := spread.TopologyKey; key != corev1.LabelTopologyZone && key != corev1.LabelHostname {
+				r.leftOut(d.source, "Karpenter leaves it to chance where the next pod goes among equally good values of "+key+", so that two runs may differ",
+					"spec", "template", "spec", "topologySpreadConstraints", i)
+			}
+		}
+	}
+	return zones[:1]
 }
 
 // takePool creates a NodePool with the defaults that its definition has.
