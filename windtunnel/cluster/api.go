@@ -439,7 +439,7 @@ func sameSpec(a, b Object) bool { return sameField(a, b, "Spec") }
 
 func sameField(a, b Object, name string) bool {
 	x, y := reflect.ValueOf(a).Elem().FieldByName(name), reflect.ValueOf(b).Elem().FieldByName(name)
-	return !x.IsValid() || !y.IsValid() || equality.Semantic.DeepEqual(x.Interface(), y.Interface())
+	return !x.IsValid() || !y.IsValid() || equality.Semantic.DeepEqual(x.Addr().Interface(), y.Addr().Interface())
 }
 
 func equalButVersion(a, b Object) bool {

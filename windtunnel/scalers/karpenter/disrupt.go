@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/karpenter/pkg/controllers/disruption"
 	"sigs.k8s.io/karpenter/pkg/controllers/state"
 	"sigs.k8s.io/karpenter/pkg/operator/injection"
+	disruptionutils "sigs.k8s.io/karpenter/pkg/utils/disruption"
+	podutils "sigs.k8s.io/karpenter/pkg/utils/pod"
 
 	"k8s-scalers/windtunnel/cluster"
 )
@@ -109,7 +111,7 @@ func (k *Karpenter) disruptOnce(ctx context.Context) (time.Duration, error) {
 	var totals map[string]disruption.NodePoolTotals
 	var gathered time.Time
 	for _, m := range k.methods {
-		if m.IsConsolidated() {
+		if m.IsConsolidated() || !k.promising(ctx, m) {
 			continue
 		}
 		if now := time.Now(); !gathered.Equal(now) {
@@ -127,6 +129,39 @@ func (k *Karpenter) disruptOnce(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	return polling, nil
+}
+
+// promising tells whether a method can find anything: a node that may be consolidated, that is empty or not, as the method wants it, and whose
+// pool has a budget for the method's reason. Karpenter asks the same of each candidate and each budget, but copies all nodes and all pods
+// before it does.
+func (k *Karpenter) promising(ctx context.Context, m method) bool {
+	empty := m.Reason() == karpv1.DisruptionReasonEmpty
+	for node := range k.state.Nodes() {
+		if node.NodeClaim == nil || node.Node == nil || !node.NodeClaim.StatusConditions().Get(karpv1.ConditionTypeConsolidatable).IsTrue() ||
+			k.empty(ctx, node.Node.Name) != empty {
+			continue
+		}
+		object, err := k.config.API.Look(poolResource, "", node.Labels()[karpv1.NodePoolLabelKey])
+		if err != nil {
+			continue
+		}
+		pool := object.(*karpv1.NodePool)
+		if !empty && pool.Spec.Disruption.ConsolidationPolicy == karpv1.ConsolidationPolicyWhenEmpty {
+			continue
+		}
+		// A share of the nodes is rounded up, so that their number does not matter.
+		if pool.MustGetAllowedDisruptions(hurried{}, 1, m.Reason()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// empty tells whether a node is empty in the sense of disruption.Candidate.IsEmpty: it costs nothing to move its pods.
+func (k *Karpenter) empty(ctx context.Context, node string) bool {
+	return !slices.ContainsFunc(k.config.API.On(node), func(pod *corev1.Pod) bool {
+		return podutils.IsReschedulable(pod) && disruptionutils.EvictionCost(ctx, pod) > 0
+	})
 }
 
 // everyone lets methods choose among all candidates.

@@ -94,12 +94,15 @@ const repriced = time.Hour
 
 // provider is the cloud provider: the catalogue behind Karpenter's interface.
 type provider struct {
-	cloud   Cloud
-	client  *apiClient
-	zones   []string
-	types   map[float64][]*cloudprovider.InstanceType // by size of the volume
-	builtAt time.Time
-	unmet   []string // what is asked for of labelsWithout
+	cloud  Cloud
+	client *apiClient
+	zones  []string
+	types  map[float64][]*cloudprovider.InstanceType // by size of the volume
+	ofPool map[string][]*cloudprovider.InstanceType  // those of types that a pool may have
+	learnt time.Time
+	asked  map[string]bool // which of the labels of AWS anybody asks for
+	// spread tells that pods are spread by a label of types. Then the types that a pool may not have count, too.
+	spread bool
 }
 
 var _ cloudprovider.CloudProvider = (*provider)(nil)
@@ -114,46 +117,82 @@ func (p *provider) IsDrifted(context.Context, *karpv1.NodeClaim) (cloudprovider.
 	return "", nil
 }
 
+// GetInstanceTypes implements cloudprovider.CloudProvider. The AWS provider answers with all types; those that the pool may not have are left
+// out here, because Karpenter compares each of them with the pool time and again, and never takes one.
 func (p *provider) GetInstanceTypes(ctx context.Context, pool *karpv1.NodePool) ([]*cloudprovider.InstanceType, error) {
 	disk, err := p.disk(ctx, pool.Spec.Template.Spec.NodeClassRef)
 	if err != nil {
 		return nil, err
 	}
-	return p.instanceTypes(disk), nil
+	all := p.instanceTypes(disk)
+	if p.spread {
+		return all, nil
+	}
+	types, found := p.ofPool[pool.Name]
+	if !found {
+		requirements := poolRequirements(pool)
+		for _, t := range all {
+			if t.Requirements.Intersects(requirements) == nil {
+				types = append(types, t)
+			}
+		}
+		p.ofPool[pool.Name] = types
+	}
+	return types, nil
+}
+
+// poolRequirements are what a pool asks of its nodes.
+func poolRequirements(pool *karpv1.NodePool) scheduling.Requirements {
+	requirements := scheduling.NewNodeSelectorRequirementsWithMinValues(pool.Spec.Template.Spec.Requirements...)
+	requirements.Add(scheduling.NewLabelRequirements(pool.Spec.Template.Labels).Values()...)
+	return requirements
 }
 
 func (p *provider) instanceTypes(disk float64) []*cloudprovider.InstanceType {
-	if now := time.Now(); p.types == nil || now.Sub(p.builtAt) >= repriced {
-		p.types, p.builtAt, p.unmet = map[float64][]*cloudprovider.InstanceType{}, now, p.askedFor(labelsWithout)
-	}
 	if p.types[disk] == nil {
-		for _, t := range cloud.Catalogue() {
-			p.types[disk] = append(p.types[disk], p.instanceType(t, disk))
+		if p.types == nil {
+			p.types, p.learnt = map[float64][]*cloudprovider.InstanceType{}, time.Now()
+			p.learn()
 		}
+		p.types[disk] = p.catalogue(disk)
 	}
 	return p.types[disk]
 }
 
-// askedFor are those labels that a pool or a workload names. Karpenter looks at every requirement of every type time and again, and one that
+func (p *provider) catalogue(disk float64) []*cloudprovider.InstanceType {
+	var types []*cloudprovider.InstanceType
+	for _, t := range cloud.Catalogue() {
+		types = append(types, p.instanceType(t, disk))
+	}
+	return types
+}
+
+// refresh learns of prices when it is time. It must be called each second, so that what is learnt does not depend on who asks when.
+func (p *provider) refresh(now time.Time) {
+	if p.types == nil || now.Sub(p.learnt) < repriced {
+		return
+	}
+	p.learnt = now
+	p.learn()
+	for disk := range p.types {
+		p.types[disk] = p.catalogue(disk)
+	}
+}
+
+// learn finds out which labels pools and workloads name. Karpenter looks at every requirement of every type time and again, and one that
 // nobody asks for changes nothing.
-func (p *provider) askedFor(keys []string) []string {
-	var texts [][]byte
+func (p *provider) learn() {
+	p.ofPool, p.asked, p.spread = map[string][]*cloudprovider.InstanceType{}, map[string]bool{}, false
 	for _, kind := range []schema.GroupResource{poolResource, podResource, {Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "daemonsets"}} {
 		for _, object := range p.client.api.Peek(kind) {
 			text, err := json.Marshal(object)
-			if err != nil {
-				return keys
+			for _, key := range append(awsLabels(), corev1.LabelInstanceTypeStable, corev1.LabelArchStable) {
+				// What cannot be read may ask for everything.
+				p.asked[key] = p.asked[key] || err != nil || bytes.Contains(text, []byte(key))
+				p.spread = p.spread || err != nil || bytes.Contains(text, []byte(`"topologyKey":"`+key))
 			}
-			texts = append(texts, text)
 		}
 	}
-	var asked []string
-	for _, key := range keys {
-		if slices.ContainsFunc(texts, func(text []byte) bool { return bytes.Contains(text, []byte(key)) }) {
-			asked = append(asked, key)
-		}
-	}
-	return asked
 }
 
 func (p *provider) instanceType(t cloud.Type, disk float64) *cloudprovider.InstanceType {
@@ -162,11 +201,18 @@ func (p *provider) instanceType(t cloud.Type, disk float64) *cloudprovider.Insta
 		scheduling.NewRequirement(corev1.LabelTopologyZone, corev1.NodeSelectorOpIn, p.zones...),
 		scheduling.NewRequirement(karpv1.CapacityTypeLabelKey, corev1.NodeSelectorOpIn, capacities...),
 	)
-	for key, value := range labelsOf(t) {
-		requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpIn, value))
+	labels := labelsOf(t)
+	for _, key := range []string{corev1.LabelInstanceTypeStable, corev1.LabelArchStable, corev1.LabelOSStable} {
+		requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpIn, labels[key]))
 	}
-	for _, key := range p.unmet {
-		requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpDoesNotExist))
+	for _, key := range awsLabels() {
+		switch value, has := labels[key]; {
+		case !p.asked[key]:
+		case has:
+			requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpIn, value))
+		default:
+			requirements.Add(scheduling.NewRequirement(key, corev1.NodeSelectorOpDoesNotExist))
+		}
 	}
 	capacity, allocatable := t.WithDisk(disk)
 	reserved := corev1.ResourceList{}
@@ -302,8 +348,7 @@ func (k *Karpenter) Offers(pool *karpv1.NodePool) ([]Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	requirements := scheduling.NewNodeSelectorRequirementsWithMinValues(pool.Spec.Template.Spec.Requirements...)
-	requirements.Add(scheduling.NewLabelRequirements(pool.Spec.Template.Labels).Values()...)
+	requirements := poolRequirements(pool)
 	var machines []Machine
 	for _, t := range k.provider.instanceTypes(disk) {
 		if t.Requirements.Intersects(requirements) != nil {

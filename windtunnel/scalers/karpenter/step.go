@@ -69,6 +69,7 @@ func (k *Karpenter) plan(now time.Time) {
 
 // Step does everything that is due now. Everything else must wait meanwhile.
 func (k *Karpenter) Step(now time.Time) {
+	k.provider.refresh(now)
 	changedPools, changedClaims, changedNodes, changedPods := k.pools.Take(), k.claims.Take(), k.nodes.Take(), k.pods.Take()
 	changes := len(changedPools) + len(changedClaims) + len(changedNodes) + len(changedPods)
 	// In most seconds nothing has changed, nothing is due, and nothing is under way.
