@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 
 	"github.com/google/uuid"
 )
@@ -395,7 +396,7 @@ func (a *API) Evict(namespace, name string, options *metav1.DeleteOptions) error
 			return err
 		}
 		pod := old.(*corev1.Pod)
-		if pod.DeletionTimestamp == nil && podReady(pod) {
+		if pod.DeletionTimestamp == nil && podutil.IsPodReady(pod) {
 			if budget := a.violated(t, pod); budget != "" {
 				return apierrors.NewTooManyRequests(
 					fmt.Sprintf("Cannot evict pod as it would violate the pod's disruption budget %s.", budget), 10)

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 )
 
 // allowance is how many pods may be disrupted under a budget now, and whether it covers the pod. Percentages count of the
@@ -30,7 +31,7 @@ func budgetAllows(budget *policyv1.PodDisruptionBudget, pods []Object) int {
 			continue
 		}
 		expected++
-		if other.DeletionTimestamp == nil && podReady(other) {
+		if other.DeletionTimestamp == nil && podutil.IsPodReady(other) {
 			healthy++
 		}
 	}

@@ -7,16 +7,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// podReady tells whether a pod has the condition Ready.
-func podReady(pod *corev1.Pod) bool {
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
-}
-
 // setPodCondition sets a condition; its time moves only when its status does.
 func setPodCondition(pod *corev1.Pod, of corev1.PodConditionType, status corev1.ConditionStatus, reason string, now time.Time) {
 	for i := range pod.Status.Conditions {

@@ -44,8 +44,8 @@ func newNodePools(f *fleet, w *world) *nodePools {
 	return p
 }
 
-// oneZone is where all nodes are with Karpenter, which takes the zone that has the fewest pods, and any of several. That goes for whatever else
-// pods are spread by, too, but not for nodes: each has a name of its own.
+// oneZone is where all nodes are with Karpenter, which takes the zone that has the fewest pods, and any of several. What it leaves to
+// chance besides is told.
 func (r *run) oneZone(w *world) []string {
 	zones := r.Scenario.Cluster.Zones
 	if len(zones) > 1 {
@@ -55,14 +55,31 @@ func (r *run) oneZone(w *world) []string {
 		})
 	}
 	for _, d := range w.deployments {
-		for i, spread := range d.object.Spec.Template.Spec.TopologySpreadConstraints {
-			if key := spread.TopologyKey; key != corev1.LabelTopologyZone && key != corev1.LabelHostname {
-				r.leftOut(d.source, "Karpenter leaves it to chance where the next pod goes among equally good values of "+key+", so that two runs may differ",
-					"spec", "template", "spec", "topologySpreadConstraints", i)
-			}
+		for _, key := range spreadBy(&d.object.Spec.Template.Spec) {
+			r.leftOut(d.source, "Karpenter leaves it to chance where the next pod goes among equally good values of "+key+", so that two runs may differ",
+				"spec", "template", "spec")
 		}
 	}
 	return zones[:1]
+}
+
+// spreadBy are the labels, other than zones and nodes, by whose values pods are to be apart or together.
+func spreadBy(pod *corev1.PodSpec) []string {
+	var keys []string
+	for _, spread := range pod.TopologySpreadConstraints {
+		keys = append(keys, spread.TopologyKey)
+	}
+	if pod.Affinity != nil && pod.Affinity.PodAffinity != nil {
+		for _, term := range pod.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+			keys = append(keys, term.TopologyKey)
+		}
+		for _, term := range pod.Affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
+			keys = append(keys, term.PodAffinityTerm.TopologyKey)
+		}
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return key == corev1.LabelTopologyZone || key == corev1.LabelHostname })
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // takePool creates a NodePool with the defaults that its definition has.

@@ -171,14 +171,18 @@ func TestKarpenterMakesNodesAndConsolidatesThem(t *testing.T) {
 	require.Empty(t, r.Warnings)
 }
 
-// TestWhatKarpenterLeavesToChanceIsSaid: where a pod goes among equally good values of what it is spread by. Zones are one only; the rest is told.
+// TestWhatKarpenterLeavesToChanceIsSaid: where a pod goes among equally good values of what pods are to be apart or together by. Zones are one
+// only; the rest is told.
 func TestWhatKarpenterLeavesToChanceIsSaid(t *testing.T) {
 	said := ""
 	for _, note := range run(t, "testdata/mixed.yaml", windtunnel.Options{Duration: time.Minute}).NotModelled {
 		said += note.Where + ": " + note.Object + ": " + note.Text + "\n"
 	}
 	require.Contains(t, said, "all nodes are in zone us-east-1a")
-	require.Contains(t, said, "spread.yaml:39: Deployment shop/idle: Karpenter leaves it to chance where the next pod goes among equally good values of karpenter.sh/capacity-type")
+	for _, key := range []string{"karpenter.sh/capacity-type", "kubernetes.io/arch"} {
+		require.Contains(t, said, "spread.yaml:37: Deployment shop/idle: Karpenter leaves it to chance where the next pod goes among equally good values of "+key)
+	}
+	require.NotContains(t, said, "values of topology.kubernetes.io/zone")
 }
 
 // TestDaemonSetsTakeTheirPartOfEachNode: two nodes of 1930m, on each of which a DaemonSet takes a core, have room for one pod of 900m each.

@@ -6,5 +6,6 @@
 // watches has changed or when it asked to be called again, one after the other, so that a run can be repeated. The windows
 // in which pods are batched (1 s without a new one, at most 10 s) are kept here for the same reason.
 //
-// Karpenter leaves the choice between zones that are equally good to the order of a Go map. Offer it one zone only.
+// Karpenter leaves the choice between zones that are equally good to the order of a Go map. Offer it one zone only, and have no other nodes in
+// another: it counts their zones, too.
 package karpenter

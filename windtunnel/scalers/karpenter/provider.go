@@ -149,11 +149,11 @@ func poolRequirements(pool *karpv1.NodePool) scheduling.Requirements {
 }
 
 func (p *provider) instanceTypes(disk float64) []*cloudprovider.InstanceType {
+	if p.types == nil {
+		p.types = map[float64][]*cloudprovider.InstanceType{}
+		p.learn()
+	}
 	if p.types[disk] == nil {
-		if p.types == nil {
-			p.types, p.learnt = map[float64][]*cloudprovider.InstanceType{}, time.Now()
-			p.learn()
-		}
 		p.types[disk] = p.catalogue(disk)
 	}
 	return p.types[disk]
@@ -169,29 +169,28 @@ func (p *provider) catalogue(disk float64) []*cloudprovider.InstanceType {
 
 // refresh learns of prices when it is time. It must be called each second, so that what is learnt does not depend on who asks when.
 func (p *provider) refresh(now time.Time) {
-	if p.types == nil || now.Sub(p.learnt) < repriced {
-		return
-	}
-	p.learnt = now
-	p.learn()
-	for disk := range p.types {
-		p.types[disk] = p.catalogue(disk)
+	if p.types != nil && now.Sub(p.learnt) >= repriced {
+		p.learn()
 	}
 }
 
-// learn finds out which labels pools and workloads name. Karpenter looks at every requirement of every type time and again, and one that
-// nobody asks for changes nothing.
+// learn finds out what costs how much now, and which labels pools and workloads name. Karpenter looks at every requirement of every type time
+// and again, and one that nobody asks for changes nothing.
 func (p *provider) learn() {
-	p.ofPool, p.asked, p.spread = map[string][]*cloudprovider.InstanceType{}, map[string]bool{}, false
+	p.learnt, p.ofPool, p.asked, p.spread = time.Now(), map[string][]*cloudprovider.InstanceType{}, map[string]bool{}, false
+	keys := append(awsLabels(), corev1.LabelInstanceTypeStable, corev1.LabelArchStable)
 	for _, kind := range []schema.GroupResource{poolResource, podResource, {Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "daemonsets"}} {
 		for _, object := range p.client.api.Peek(kind) {
 			text, err := json.Marshal(object)
-			for _, key := range append(awsLabels(), corev1.LabelInstanceTypeStable, corev1.LabelArchStable) {
+			for _, key := range keys {
 				// What cannot be read may ask for everything.
 				p.asked[key] = p.asked[key] || err != nil || bytes.Contains(text, []byte(key))
 				p.spread = p.spread || err != nil || bytes.Contains(text, []byte(`"topologyKey":"`+key))
 			}
 		}
+	}
+	for disk := range p.types {
+		p.types[disk] = p.catalogue(disk)
 	}
 }
 
