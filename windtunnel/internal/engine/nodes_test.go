@@ -175,12 +175,13 @@ func TestKarpenterMakesNodesAndConsolidatesThem(t *testing.T) {
 // only; the rest is told.
 func TestWhatKarpenterLeavesToChanceIsSaid(t *testing.T) {
 	said := ""
-	for _, note := range run(t, "testdata/mixed.yaml", windtunnel.Options{Duration: time.Minute}).NotModelled {
+	options := windtunnel.Options{Duration: time.Minute, Manifests: []string{"testdata/spread", "testdata/chance", "testdata/pools"}}
+	for _, note := range run(t, "testdata/mixed.yaml", options).NotModelled {
 		said += note.Where + ": " + note.Object + ": " + note.Text + "\n"
 	}
 	require.Contains(t, said, "all nodes are in zone us-east-1a")
 	for _, key := range []string{"karpenter.sh/capacity-type", "kubernetes.io/arch"} {
-		require.Contains(t, said, "spread.yaml:37: Deployment shop/idle: Karpenter leaves it to chance where the next pod goes among equally good values of "+key)
+		require.Contains(t, said, "chance.yaml:8: Deployment shop/idle: Karpenter leaves it to chance where the next pod goes among equally good values of "+key)
 	}
 	require.NotContains(t, said, "values of topology.kubernetes.io/zone")
 }

@@ -22,7 +22,7 @@ import (
 var repeated = map[string]time.Duration{
 	"testdata/day.yaml": 10 * time.Hour, "testdata/nodes.yaml": 3 * time.Hour, "testdata/groups.yaml": time.Hour,
 	"testdata/crowded.yaml": 10 * time.Minute, "testdata/pools.yaml": time.Hour,
-	// Without nodes in one zone only, one run in six was another one.
+	// Without nodes in one zone only, every other run was another one.
 	"testdata/mixed.yaml": 2 * time.Hour,
 }
 
