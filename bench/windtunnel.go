@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -45,19 +46,9 @@ func measureWindtunnel(ctx context.Context, l *lab) ([]row, error) {
 	if l.quick {
 		day, week = 2*time.Hour, 14*time.Hour
 	}
-	var dayTimes, weekTimes []time.Duration
-	var most int64
-	for range l.rounds() {
-		took, memory, err := tunnel(ctx, program, day, "quiet-day", tunnelledFolders()...)
-		if err != nil {
-			return nil, err
-		}
-		dayTimes, most = append(dayTimes, took), max(most, memory)
-		if took, _, err = tunnel(ctx, program, week, "quiet-day", tunnelledFolders()...); err != nil {
-			return nil, err
-		}
-		weekTimes = append(weekTimes, took)
-		l.logf("a day: %s, %s; a week: %s", seconds(dayTimes[len(dayTimes)-1]), megabytes(memory), seconds(took))
+	days, growths, most, err := measureWeeks(ctx, l, program, day, week)
+	if err != nil {
+		return nil, err
 	}
 	large, err := writeLargeCluster(l.dir)
 	if err != nil {
@@ -68,16 +59,41 @@ func measureWindtunnel(ctx context.Context, l *lab) ([]row, error) {
 		return nil, err
 	}
 	l.logf("a large cluster: %s, %s", seconds(largeTook), megabytes(largeMost))
-	took, growth := median(dayTimes), median(weekTimes).Seconds()/7/median(dayTimes).Seconds()
+	took, growth := median(days), median(growths)
 	name := fmt.Sprintf("%s of the platform in the wind tunnel (4 HPAs, workers under KEDA, VPA, Karpenter)", span(day))
 	return []row{
 		{name, "–", "≤ 10 s", seconds(took), verdictOf(took <= 10*time.Second)},
 		{name + ": memory", "–", "≤ 1 GB", megabytes(most), verdictOf(most <= 1e9)},
-		{"the same for seven times as long", "seven times " + seconds(took), "linear within 20 %", fmt.Sprintf("%.2f times", growth), verdictOf(growth > 0.8 && growth < 1.2)},
+		{"the same for seven times as long", "seven runs with seeds of their own", "linear within 20 %", fmt.Sprintf("%.2f times", growth), verdictOf(growth > 0.8 && growth < 1.2)},
 		{span(day) + " of 300 nodes and up to 3,000 pods in the wind tunnel", "–", "≤ 10 min", seconds(largeTook), verdictOf(largeTook <= 10*time.Minute)},
 		{span(day) + " of 300 nodes and up to 3,000 pods in the wind tunnel: memory", "–", "≤ 8 GB", megabytes(largeMost), verdictOf(largeMost <= 8e9)},
 		{what + "; its size", "–", "reported", seconds(built) + "; " + megabytes(info.Size()), noGoal},
 	}, nil
+}
+
+// measureWeeks lets the wind tunnel run seven days and a week by turns, and returns how long each day took, and each week as a multiple of its seven
+// days. No two days of a week are alike, so the seven have seeds of their own. The week is in their middle, because the machine does not
+// stay as fast as it is.
+func measureWeeks(ctx context.Context, l *lab, program string, day, week time.Duration) (days []time.Duration, growths []float64, most int64, err error) {
+	for range l.rounds() {
+		var weekTook, seven time.Duration
+		for seed := 1; seed <= 7; seed++ {
+			took, memory, err := tunnel(ctx, program, day, "quiet-day", append(tunnelledFolders(), "--seed", strconv.Itoa(seed))...)
+			if err != nil {
+				return nil, nil, 0, err
+			}
+			days, seven, most = append(days, took), seven+took, max(most, memory)
+			l.logf("a day: %s, %s", seconds(took), megabytes(memory))
+			if seed == 4 {
+				if weekTook, _, err = tunnel(ctx, program, week, "quiet-day", tunnelledFolders()...); err != nil {
+					return nil, nil, 0, err
+				}
+			}
+		}
+		growths = append(growths, weekTook.Seconds()/seven.Seconds())
+		l.logf("a week: %s, seven days: %s", seconds(weekTook), seconds(seven))
+	}
+	return days, growths, most, nil
 }
 
 // tunnelledFolders names the manifests of the platform.
