@@ -67,6 +67,10 @@ test-web: setup-browser ## Test the web app: its logic, then both deployments in
 race: setup-race ## Run the tests of the packages under the race detector
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./internal/... ./cmd/...
 
+.PHONY: race-windtunnel
+race-windtunnel: setup-race ## Run whole scenarios of the wind tunnel, with every autoscaler, under the race detector
+	cd windtunnel && CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) ./internal/engine ./windtunneltest ./cmd/windtunnel
+
 .PHONY: lint
 lint: setup-lint setup-web ## Check the code, its layers, its formatting, the scripts and the generated files
 	scripts/lint.sh

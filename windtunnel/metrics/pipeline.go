@@ -8,6 +8,7 @@ package metrics
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -59,8 +60,9 @@ type Scrape struct {
 	Values []Value
 }
 
-// Pipeline holds what was scraped.
+// Pipeline holds what was scraped. The model fills it, and scalers read it in goroutines of their own.
 type Pipeline struct {
+	mu     sync.Mutex
 	config Config
 	start  time.Time
 	next   time.Time
@@ -74,7 +76,11 @@ func New(config Config, now time.Time) *Pipeline {
 }
 
 // Begin lets the times of gaps count from now on.
-func (p *Pipeline) Begin(now time.Time) { p.start = now }
+func (p *Pipeline) Begin(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.start = now
+}
 
 // Due tells whether it is time to scrape, and goes on to the next time if so.
 func (p *Pipeline) Due(now time.Time) bool {
@@ -87,6 +93,12 @@ func (p *Pipeline) Due(now time.Time) bool {
 
 // Broken tells whether the pipeline has a gap now.
 func (p *Pipeline) Broken(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broken(now)
+}
+
+func (p *Pipeline) broken(now time.Time) bool {
 	if p.start.IsZero() {
 		return false
 	}
@@ -101,7 +113,9 @@ func (p *Pipeline) Broken(now time.Time) bool {
 
 // Add takes in a scrape. In a gap nothing of it gets through.
 func (p *Pipeline) Add(scrape Scrape) {
-	if p.Broken(scrape.At) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken(scrape.At) {
 		scrape = Scrape{At: scrape.At}
 	}
 	p.scrapes = append(p.scrapes, scrape)
@@ -109,6 +123,8 @@ func (p *Pipeline) Add(scrape Scrape) {
 
 // Visible is the newest scrape that has become visible.
 func (p *Pipeline) Visible(now time.Time) (Scrape, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	newest := -1
 	for i, s := range p.scrapes {
 		if !s.At.Add(p.config.Delay).After(now) {

@@ -2,15 +2,19 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s-scalers/windtunnel"
 	"k8s-scalers/windtunnel/manifest"
+	"k8s-scalers/windtunnel/report"
 )
 
 type compareCommand struct {
@@ -39,11 +43,7 @@ func (c *compareCommand) Run(stopping *stop) error {
 		return err
 	}
 	defer page.discard()
-	progress := newProgress(cmp.Or(c.Duration, s.Duration) * time.Duration(c.Seeds) * time.Duration(len(policies)))
-	comparison, err := windtunnel.Compare(s, policies, c.Seeds, windtunnel.Options{
-		Duration: c.Duration, Warned: warn(os.Stderr), Progress: progress.set, Stopped: stopping.asked.Load,
-	})
-	progress.end()
+	comparison, err := c.compare(stopping, policies, cmp.Or(c.Duration, s.Duration))
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,37 @@ func (c *compareCommand) Run(stopping *stop) error {
 		err = errInterrupted
 	}
 	return err
+}
+
+func (c *compareCommand) compare(stopping *stop, policies []windtunnel.Policy, duration time.Duration) (*report.Comparison, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	progress := newProgress(duration * time.Duration(c.Seeds) * time.Duration(len(policies)))
+	defer progress.end()
+	runs := &parallel{
+		scenario: c.Scenario, duration: c.Duration, program: program, stopping: stopping, warned: warnOnce(os.Stderr), progress: progress,
+	}
+	defer runs.running.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	runs.begin(ctx, policies, c.Seeds)
+	return windtunnel.CompareWith(policies, c.Seeds, windtunnel.Options{}, runs.result)
+}
+
+// warnOnce writes what can never work, each once, however many runs find it.
+func warnOnce(out io.Writer) func(text string) {
+	var mu sync.Mutex
+	said := map[string]bool{}
+	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !said[text] {
+			said[text] = true
+			fmt.Fprintf(out, "%s%s\n", warningMark, text)
+		}
+	}
 }
 
 // policies in the order in which they were given.

@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	_ "time/tzdata" // Time zones of cron triggers, on machines that have none.
 
@@ -27,15 +27,32 @@ type cli struct {
 // errInterrupted is the end of a run that Ctrl-C has ended; what it had until then is written.
 var errInterrupted = errors.New("interrupted")
 
-// stop is set by Ctrl-C; a run then ends with what it has so far.
-type stop struct{ asked atomic.Bool }
+// stop is asked for by Ctrl-C; a run then ends with what it has so far.
+type stop struct {
+	heard chan struct{} // closed when it was asked for
+	ask   func()
+}
+
+func newStop() *stop {
+	heard := make(chan struct{})
+	return &stop{heard, sync.OnceFunc(func() { close(heard) })}
+}
+
+func (s *stop) asked() bool {
+	select {
+	case <-s.heard:
+		return true
+	default:
+		return false
+	}
+}
 
 func (s *stop) watch() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		s.asked.Store(true)
+		s.ask()
 		<-signals
 		os.Exit(130)
 	}()
@@ -52,7 +69,7 @@ func main() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
-	stopping := &stop{}
+	stopping := newStop()
 	stopping.watch()
 	parsed := kong.Parse(&cli{},
 		kong.Name("windtunnel"),

@@ -21,7 +21,7 @@ type measureCommand struct {
 
 func (c *measureCommand) Run(stopping *stop) error {
 	return c.measure(context.Background(), os.Stdout, func() {
-		for end := time.Now().Add(c.For); time.Now().Before(end) && !stopping.asked.Load(); {
+		for end := time.Now().Add(c.For); time.Now().Before(end) && !stopping.asked(); {
 			time.Sleep(min(time.Until(end), 100*time.Millisecond))
 		}
 	})

@@ -23,6 +23,7 @@ type runCommand struct {
 	CSV       bool          `name:"csv" xor:"form" help:"Write the series as CSV to the standard output, in place of the summary."`
 	Decisions bool          `xor:"form" help:"Write the decisions as CSV to the standard output, in place of the summary."`
 	Output    string        `short:"o" placeholder:"FILE" help:"Write a report with charts to this HTML file, too."`
+	Compared  bool          `hidden:"" help:"This run is part of a comparison, which hears of its progress on the standard error, and stops it by closing the standard input."`
 }
 
 func (c *runCommand) Run(stopping *stop) error {
@@ -40,10 +41,16 @@ func (c *runCommand) Run(stopping *stop) error {
 		return err
 	}
 	defer page.discard()
-	progress := newProgress(cmp.Or(c.Duration, s.Duration))
+	var progress *progress
+	if c.Compared {
+		stopping.compared()
+		progress = newProgressLines(os.Stderr)
+	} else {
+		progress = newProgress(cmp.Or(c.Duration, s.Duration))
+	}
 	result, err := windtunnel.Run(s, windtunnel.Options{
 		Manifests: c.Manifests, Duration: c.Duration, Seed: c.Seed,
-		Warned: warn(os.Stderr), Progress: progress.set, Stopped: stopping.asked.Load,
+		Warned: warn(os.Stderr), Progress: progress.set, Stopped: stopping.asked,
 	})
 	progress.end()
 	if err != nil {
@@ -65,15 +72,13 @@ func (c *runCommand) Run(stopping *stop) error {
 	return err
 }
 
-// warn writes what can never work, each once, however many runs find it.
+// warningMark begins a line about what can never work.
+const warningMark = "warning: "
+
 func warn(out io.Writer) func([]report.Note) {
-	said := map[string]bool{}
 	return func(warnings []report.Note) {
 		for _, w := range warnings {
-			if text := w.String(); !said[text] {
-				said[text] = true
-				fmt.Fprintf(out, "warning: %s\n", text)
-			}
+			fmt.Fprintf(out, "%s%s\n", warningMark, w)
 		}
 	}
 }

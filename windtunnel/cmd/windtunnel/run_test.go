@@ -5,14 +5,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
 	"k8s-scalers/windtunnel"
-	"k8s-scalers/windtunnel/report"
 )
 
 // TestAPageReplacesTheLastOneOnlyWhenItIsComplete also looks for what is left in the folder.
@@ -58,15 +56,6 @@ func TestOneFormAtATime(t *testing.T) {
 	require.NoError(t, err)
 	_, err = parser.Parse([]string{"run", "quiet-day", "--json", "--csv"})
 	require.ErrorContains(t, err, "can't be used together")
-}
-
-func TestWarningsOfSeveralRunsAreSaidOnce(t *testing.T) {
-	var out strings.Builder
-	said := warn(&out)
-	notes := []report.Note{{Where: "hpa.yaml:3", Object: "HorizontalPodAutoscaler shop/web", Text: "it can never work"}}
-	said(notes)
-	said(notes)
-	require.Equal(t, "warning: hpa.yaml:3: HorizontalPodAutoscaler shop/web: it can never work\n", out.String())
 }
 
 func TestPoliciesAreComparedWithTheFirst(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 // client answers the controller's questions from the pipeline, with the errors of the real metrics client.
 type client struct {
-	pipeline *lockedPipeline
+	pipeline *metrics.Pipeline
 	external External
 }
 
@@ -27,7 +27,7 @@ type External func(namespace, name string, selector labels.Selector) (value floa
 var _ podmetrics.MetricsClient = client{}
 
 func (c client) GetResourceMetric(_ context.Context, resource corev1.ResourceName, namespace string, selector labels.Selector, container string) (podmetrics.PodMetricsInfo, time.Time, error) {
-	scrape, err := c.pipeline.visible()
+	scrape, err := c.pipeline.Visible(time.Now())
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("unable to get metrics for resource %s: %w", resource, err)
 	}
@@ -102,7 +102,7 @@ func (c client) GetExternalMetric(name, namespace string, selector labels.Select
 }
 
 func (c client) find(kind metrics.Kind, namespace, name string, selector labels.Selector) (metrics.Scrape, []metrics.Value, error) {
-	scrape, err := c.pipeline.visible()
+	scrape, err := c.pipeline.Visible(time.Now())
 	if err != nil {
 		return scrape, nil, err
 	}

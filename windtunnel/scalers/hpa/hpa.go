@@ -33,7 +33,7 @@ const (
 func Run(ctx context.Context, c *cluster.Cluster, pipeline *metrics.Pipeline, external External, scales cluster.Scales) (start func(), wait func(), err error) {
 	apps, pods := c.Informers.Apps().V1(), c.SortedPods()
 	horizontal := podautoscaler.NewHorizontalController(ctx, c.Client.CoreV1(), scales, c.Client.AutoscalingV2(), cluster.Mapper(),
-		client{&lockedPipeline{pipeline: pipeline}, external}, c.Informers.Autoscaling().V2().HorizontalPodAutoscalers(), pods,
+		client{pipeline, external}, c.Informers.Autoscaling().V2().HorizontalPodAutoscalers(), pods,
 		syncPeriod, downscaleWindow, tolerance, cpuInitialization, initialReadinessDelay)
 	deployments, err := deployment.NewDeploymentController(ctx, apps.Deployments(), apps.ReplicaSets(), pods, c.Client)
 	if err != nil {
@@ -47,16 +47,4 @@ func Run(ctx context.Context, c *cluster.Cluster, pipeline *metrics.Pipeline, ex
 		running.Go(func() { replicaSets.Run(c.InTurn(ctx, "replicaset"), 1) })
 	}
 	return start, running.Wait, nil
-}
-
-// lockedPipeline guards the pipeline, which the model fills while the controller waits, against a second reader.
-type lockedPipeline struct {
-	mu       sync.Mutex
-	pipeline *metrics.Pipeline
-}
-
-func (l *lockedPipeline) visible() (metrics.Scrape, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.pipeline.Visible(time.Now())
 }
