@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"slices"
+	"sync"
 
 	corev1 "k8s.io/client-go/informers/core/v1"
 	listers "k8s.io/client-go/listers/core/v1"
@@ -26,24 +27,62 @@ func (p sortedPods) Lister() listers.PodLister {
 type sortedInformer struct{ cache.SharedIndexInformer }
 
 func (i sortedInformer) GetIndexer() cache.Indexer {
-	return sortedIndexer{i.SharedIndexInformer.GetIndexer()}
+	return &sortedIndexer{Indexer: i.SharedIndexInformer.GetIndexer(), last: map[[2]string]ordered{}}
 }
 
-type sortedIndexer struct{ cache.Indexer }
+// sortedIndexer sorts what is found anew only when other objects are found than the last time: a controller lists thousands of pods for each of
+// its looks, most of which are as they were. What it returns must not be changed.
+type sortedIndexer struct {
+	cache.Indexer
+	mu   sync.Mutex
+	last map[[2]string]ordered // by the name of an index and the value in it
+}
 
-func (i sortedIndexer) List() []any { return sorted(i.Indexer.List()) }
+// ordered is objects in their order, and which they are. An object that changes becomes another one.
+type ordered struct {
+	objects []any
+	has     map[any]bool
+}
 
-func (i sortedIndexer) Index(name string, object any) ([]any, error) {
+func (i *sortedIndexer) List() []any { return i.sorted("", "", i.Indexer.List()) }
+
+func (i *sortedIndexer) Index(name string, object any) ([]any, error) {
 	found, err := i.Indexer.Index(name, object)
-	return sorted(found), err
+	if err != nil {
+		return nil, err
+	}
+	values, err := i.GetIndexers()[name](object)
+	if err != nil || len(values) != 1 {
+		return inOrder(found), err
+	}
+	return i.sorted(name, values[0], found), nil
 }
 
-func (i sortedIndexer) ByIndex(name, value string) ([]any, error) {
+func (i *sortedIndexer) ByIndex(name, value string) ([]any, error) {
 	found, err := i.Indexer.ByIndex(name, value)
-	return sorted(found), err
+	if err != nil {
+		return nil, err
+	}
+	return i.sorted(name, value, found), nil
 }
 
-func sorted(objects []any) []any {
+func (i *sortedIndexer) sorted(name, value string, found []any) []any {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	key := [2]string{name, value}
+	last := i.last[key]
+	if len(found) == len(last.objects) && !slices.ContainsFunc(found, func(o any) bool { return !last.has[o] }) {
+		return last.objects
+	}
+	has := make(map[any]bool, len(found))
+	for _, o := range found {
+		has[o] = true
+	}
+	i.last[key] = ordered{inOrder(found), has}
+	return found
+}
+
+func inOrder(objects []any) []any {
 	slices.SortFunc(objects, func(a, b any) int {
 		x, y := a.(Object), b.(Object)
 		return compareNames(x.GetNamespace(), x.GetName(), y.GetNamespace(), y.GetName())

@@ -24,6 +24,9 @@ type cli struct {
 	Scenarios scenariosCommand `cmd:"" help:"List the scenarios that ship."`
 }
 
+// exitInterrupted is the exit code of a run that Ctrl-C has ended.
+const exitInterrupted = 130
+
 // errInterrupted is the end of a run that Ctrl-C has ended; what it had until then is written.
 var errInterrupted = errors.New("interrupted")
 
@@ -54,7 +57,7 @@ func (s *stop) watch() {
 		<-signals
 		s.ask()
 		<-signals
-		os.Exit(130)
+		os.Exit(exitInterrupted)
 	}()
 }
 
@@ -80,7 +83,7 @@ func main() {
 	)
 	switch err := parsed.Run(); {
 	case errors.Is(err, errInterrupted):
-		os.Exit(130)
+		os.Exit(exitInterrupted)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

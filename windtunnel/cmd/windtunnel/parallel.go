@@ -117,7 +117,7 @@ func (p *parallel) run(ctx context.Context, o windtunnel.Options) (*report.Resul
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if out.Len() == 0 {
+	if err != nil && c.ProcessState.ExitCode() != exitInterrupted {
 		return nil, fmt.Errorf("the run with seed %d failed: %w", o.Seed, errors.Join(append(said, err)...))
 	}
 	result, err := report.ReadJSON(&out)
@@ -131,8 +131,12 @@ func (p *parallel) run(ctx context.Context, o windtunnel.Options) (*report.Resul
 // listen reads what a run says until it has ended, and returns what is neither a warning nor progress.
 func (p *parallel) listen(stderr io.Reader) (said []error) {
 	before := int64(0)
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		line := lines.Text()
+	for lines := bufio.NewReader(stderr); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil && line == "" {
+			return said
+		}
+		line = strings.TrimSuffix(line, "\n")
 		if at, found := strings.CutPrefix(line, progressMark); found {
 			now, err := strconv.ParseInt(at, 10, 64)
 			if err == nil {
@@ -147,7 +151,6 @@ func (p *parallel) listen(stderr io.Reader) (said []error) {
 		}
 		said = append(said, errors.New(line))
 	}
-	return said
 }
 
 // compared makes this process a run of a comparison: it stops when the comparison closes its standard input, or has been killed, and not by the

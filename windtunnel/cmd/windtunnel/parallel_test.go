@@ -98,7 +98,7 @@ func TestARunSaysWarningsProgressAndTheRest(t *testing.T) {
 	var out strings.Builder
 	p := &parallel{warned: warnOnce(&out), progress: &progress{}}
 	for range 2 {
-		said := p.listen(strings.NewReader("warning: it can never work\nprogress: 60\nit broke\nprogress: 90\n"))
+		said := p.listen(strings.NewReader("warning: it can never work\nprogress: 60\nprogress: 90\nit broke"))
 		require.Len(t, said, 1)
 		require.EqualError(t, said[0], "it broke")
 	}
