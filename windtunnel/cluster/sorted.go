@@ -47,15 +47,13 @@ type ordered struct {
 func (i *sortedIndexer) List() []any { return i.sorted("", "", i.Indexer.List()) }
 
 func (i *sortedIndexer) Index(name string, object any) ([]any, error) {
+	if valuesOf := i.GetIndexers()[name]; valuesOf != nil {
+		if values, err := valuesOf(object); err == nil && len(values) == 1 {
+			return i.ByIndex(name, values[0])
+		}
+	}
 	found, err := i.Indexer.Index(name, object)
-	if err != nil {
-		return nil, err
-	}
-	values, err := i.GetIndexers()[name](object)
-	if err != nil || len(values) != 1 {
-		return inOrder(found), err
-	}
-	return i.sorted(name, values[0], found), nil
+	return inOrder(found), err
 }
 
 func (i *sortedIndexer) ByIndex(name, value string) ([]any, error) {
