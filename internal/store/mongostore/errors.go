@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology"
 
 	"k8s-scalers/internal/caption"
@@ -56,5 +57,6 @@ func away(err error) bool {
 	}
 	_, selecting := errors.AsType[topology.ServerSelectionError](err)
 	_, connecting := errors.AsType[topology.ConnectionError](err)
-	return selecting || connecting
+	var pool driver.RetryablePoolError // Other connections of the pool broke.
+	return selecting || connecting || errors.As(err, &pool)
 }

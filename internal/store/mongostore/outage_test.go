@@ -75,6 +75,50 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestConnectionsLost has many read while connections break: what the driver says of those that wait for one is an outage, too.
+func TestConnectionsLost(t *testing.T) {
+	at := newDatabase(t, newServer(t))
+	host := hostOf(t, at)
+	proxy := testservers.NewProxy(t, host)
+	s := open(t, mongostore.Config{URL: through(at, host, proxy.Addr), Timeout: 500 * time.Millisecond})
+	requireUp(t, s)
+	j := create(t, s, "talk")
+	var readers sync.WaitGroup
+	stop := make(chan struct{})
+	failed := make(chan error, 1)
+	for range 32 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, err := s.Job(t.Context(), j.ID)
+				if err != nil && caption.CodeOf(err) != "store_unavailable" {
+					select {
+					case failed <- err:
+					default:
+					}
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		proxy.Stall(true)
+		time.Sleep(50 * time.Millisecond)
+		proxy.Stall(false)
+		proxy.Cut()
+		time.Sleep(50 * time.Millisecond)
+	}
+	close(stop)
+	readers.Wait()
+	close(failed)
+	require.NoError(t, <-failed)
+	requireUp(t, s)
+}
+
 // TestKill kills the server while jobs are created: what was acknowledged is there afterwards.
 func TestKill(t *testing.T) {
 	if os.Getenv("MONGODB_URI") != "" {
