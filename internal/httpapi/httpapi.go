@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,9 +68,11 @@ func Status(k caption.Kind) int {
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := errors.AsType[*caption.Error](err)
 	if !ok || e.Kind == caption.KindInternal {
-		if r.Context().Err() == nil {
-			slog.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		if errors.Is(r.Context().Err(), context.Canceled) {
+			w.WriteHeader(statusClientGone) // What was cut short by that is no fault of ours.
+			return
 		}
+		slog.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		e = caption.Errorf(caption.KindInternal, "Something went wrong on our side. Try again; if it persists, report the request id.")
 	} else if e.Err != nil {
 		slog.WarnContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "error", err)

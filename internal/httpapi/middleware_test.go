@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"bufio"
 	"bytes"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -333,6 +335,29 @@ func TestServicesShareMetrics(t *testing.T) {
 func TestDrainOutsideOfAServerNeverEnds(t *testing.T) {
 	require.NoError(t, httpapi.Drain(t.Context()).Err())
 	require.Nil(t, httpapi.Drain(t.Context()).Done())
+}
+
+func TestWhoHasLeftIsNoFault(t *testing.T) {
+	f := newFixture(t, nil)
+	begun := make(chan struct{})
+	f.mux.Handle("GET /slow", httpapi.Handler(func(_ http.ResponseWriter, r *http.Request) error {
+		close(begun)
+		<-r.Context().Done()
+		return r.Context().Err()
+	}))
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.server.URL+"/slow", nil)
+	require.NoError(t, err)
+	go func() {
+		<-begun
+		leave()
+	}()
+	_, err = f.server.Client().Do(req) //nolint:bodyclose // It fails.
+	require.ErrorIs(t, err, context.Canceled)
+	require.Eventually(t, func() bool { return f.counted(t)["GET /slow GET 4xx"] == 1 }, 10*time.Second, 10*time.Millisecond)
+	for _, l := range f.logged(t) {
+		require.NotEqual(t, "request failed", l["msg"])
+	}
 }
 
 func TestWriteErrorHidesInternals(t *testing.T) {
