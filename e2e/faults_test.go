@@ -127,23 +127,27 @@ type row struct {
 	accepted, processed, lost            int
 	twice, redone, unavailable           int
 	slowest, entryBack, done, acceptance time.Duration
+
+	doing string // what goes on, for a fault that fails
 }
 
 // TestFaults runs jobs through six programs while one thing after the other is killed, restarted or cut off.
 func TestFaults(t *testing.T) {
+	var rows []*row
+	t.Cleanup(func() { report(t, rows) }) // After all that the programs have said.
 	engine := newCountingEngine(t, engineTime)
 	s := &suite{system: newSystem(t, run.backends, engine), engine: engine, film: film(t)}
 	s.client = &client.Client{Base: s.system.base, Sessions: client.FileSessions{Path: filepath.Join(t.TempDir(), "session")}}
 	require.NoError(t, s.client.Login(t.Context(), "faults@example.org", faultsPassword, true))
 
-	var rows []row
-	defer func() { report(t, rows) }()
 	only := os.Getenv("FAULT")
 	for _, f := range faults {
 		if only != "" && !strings.Contains(f.name, only) {
 			continue
 		}
-		t.Run(f.name, func(t *testing.T) { rows = append(rows, s.suffer(t, f)) })
+		r := &row{fault: f.name}
+		rows = append(rows, r)
+		t.Run(f.name, func(t *testing.T) { s.suffer(t, f, r) })
 	}
 	if only == "" || only == "poison" {
 		t.Run("poison", s.poison)
@@ -213,10 +217,9 @@ func patiently(ctx context.Context, do func() error) error {
 }
 
 // suffer submits jobs, lets the fault strike among them, and looks at what became of all.
-func (s *suite) suffer(t *testing.T, f fault) row {
+func (s *suite) suffer(t *testing.T, f fault, r *row) {
 	ctx, cancel := context.WithTimeout(t.Context(), faultPatience)
 	defer cancel()
-	r := row{fault: f.name}
 	calls := s.engine.calls.Load()
 	accepted, errs := make([]acceptedJob, jobsPerFault), make([]error, jobsPerFault)
 	var wg sync.WaitGroup
@@ -230,19 +233,25 @@ func (s *suite) suffer(t *testing.T, f fault) row {
 			}
 		})
 	}
+	r.doing = "waiting for the first segment to be heard"
 	// In the midst of it: some jobs are accepted, and a segment is being heard.
 	require.Eventually(t, func() bool { return s.engine.calls.Load() > calls }, faultPatience, time.Millisecond)
 	time.Sleep(engineTime / 2)
+	r.doing = "striking"
 	mend := f.strike(t, s.system)
 	r.unavailable, r.slowest = s.duringFault(t, f)
+	r.doing = "mending"
 	mend(t)
 	mended := time.Now()
+	r.doing = "waiting for the entry to answer"
 	if f.probe.path != "" {
 		require.Eventually(t, func() bool { a := s.ask(t, f.probe); return a.err == nil && a.status < 500 }, faultPatience, 50*time.Millisecond)
 		r.entryBack = time.Since(mended)
 	}
+	r.doing = "waiting for the jobs to be accepted"
 	wg.Wait()
 	segments := 0
+	r.doing = "waiting for the jobs to end"
 	for i, j := range accepted {
 		require.NoError(t, errs[i])
 		r.accepted++
@@ -250,6 +259,7 @@ func (s *suite) suffer(t *testing.T, f fault) row {
 		done, err := s.await(ctx, j.id)
 		if err != nil || done.State != caption.Processed {
 			t.Errorf("job %s is lost: %v, %+v", j.id, err, done)
+			r.doing = fmt.Sprintf("waiting for job %s, which is %s with %d segments done, the last answer being %v", j.id, done.State, done.SegmentsDone, err)
 			r.lost++
 			continue
 		}
@@ -260,12 +270,14 @@ func (s *suite) suffer(t *testing.T, f fault) row {
 	r.done = time.Since(mended)
 	r.redone = int(s.engine.calls.Load()-calls) - segments
 	require.Zero(t, r.lost, "lost jobs")
+	r.doing = "looking at the results"
 	require.Zero(t, r.twice, "results that were written twice")
 	if f.kept || f.kills > 0 {
 		require.LessOrEqual(t, r.redone, f.kills, "segments that were redone")
 	}
+	r.doing = "waiting for all programs to be ready"
 	s.system.awaitAll(t)
-	return r
+	r.doing = ""
 }
 
 // duringFault asks for what cannot be had while the fault lasts: the answer is 503, says when to try again, and comes in time.
@@ -398,12 +410,12 @@ func (s *suite) poison(t *testing.T) {
 }
 
 // report prints what came of each fault.
-func report(t *testing.T, rows []row) {
+func report(t *testing.T, rows []*row) {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "fault\taccepted\tprocessed\tlost\twritten twice\tsegments redone\tslowest acceptance\t503s\tslowest answer\tentry back\tall done\t")
 	total := row{fault: "all"}
-	line := func(r row) {
+	line := func(r *row) {
 		seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t\n", r.fault, r.accepted, r.processed, r.lost, r.twice, r.redone,
 			seconds(r.acceptance), r.unavailable, seconds(r.slowest), seconds(r.entryBack), seconds(r.done))
@@ -415,7 +427,12 @@ func report(t *testing.T, rows []row) {
 		total.acceptance = max(total.acceptance, r.acceptance)
 		total.slowest, total.entryBack, total.done = max(total.slowest, r.slowest), max(total.entryBack, r.entryBack), max(total.done, r.done)
 	}
-	line(total)
+	line(&total)
 	_ = w.Flush() // It writes to memory.
+	for _, r := range rows {
+		if r.doing != "" {
+			fmt.Fprintf(&b, "%s: failed while %s\n", r.fault, r.doing)
+		}
+	}
 	t.Log("\n" + b.String())
 }
