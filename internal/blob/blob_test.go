@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -290,6 +291,56 @@ func TestDownload(t *testing.T) {
 			require.True(t, bytes.Equal(content, got))
 		})
 	}
+}
+
+// TestStalled has connections stand still in the midst of an object: for ever, as nobody says that they are of no use.
+func TestStalled(t *testing.T) {
+	blob.SetStall(t, 200*time.Millisecond)
+	content := make([]byte, 16<<20) // more than fits into the buffers of a connection
+	direct := bucket(t)
+	put(t, direct, "k", content)
+	end := make(chan struct{})
+	var stalls atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stalls.Add(-1) < 0 {
+			server.Handler().ServeHTTP(w, r)
+			return
+		}
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+			w.Header().Set("ETag", `"e"`)
+			_, _ = w.Write(content[:1<<20]) // The client may have left.
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-end
+	}))
+	defer s.Close()
+	defer close(end)
+	conf := config()
+	conf.Bucket, conf.Endpoint, conf.HTTPClient = direct.Name(), s.URL, nil
+	b := open(t, conf)
+
+	stalls.Store(1)
+	body, size, err := b.Get(t.Context(), "k")
+	require.NoError(t, err)
+	require.Equal(t, int64(len(content)), size)
+	_, err = io.ReadAll(body)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, body.Close())
+
+	stalls.Store(4)
+	err = b.Download(t.Context(), "k", filepath.Join(t.TempDir(), "f"))
+	require.Equal(t, caption.KindUnavailable, caption.KindOf(err), "%v", err)
+
+	stalls.Store(1)
+	require.NoError(t, b.Put(t.Context(), "p", bytes.NewReader(content), int64(len(content)), ""))
+	stalls.Store(100)
+	err = b.Put(t.Context(), "p", bytes.NewReader(content), int64(len(content)), "")
+	require.Equal(t, caption.KindUnavailable, caption.KindOf(err), "%v", err)
+	stalls.Store(0)
+	stored, err := b.Head(t.Context(), "p")
+	require.NoError(t, err)
+	require.Equal(t, int64(len(content)), stored.Size)
 }
 
 func TestDownloadKeepsOtherFiles(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -111,10 +112,10 @@ func isOrigin(s string) bool {
 // [caption.KindUnavailable] for a server that is away, busy or full (code storage_full); wrong credentials and other
 // mistakes of ours are plain errors.
 type Bucket struct {
-	c       Config
-	client  *s3.Client
-	presign *s3.PresignClient
-	prompt  func(*s3.Options) // for requests whose answer begins at once when the server is well
+	c         Config
+	client    *s3.Client
+	presign   *s3.PresignClient
+	patiently func(*s3.Options) // for requests whose answer may begin late
 }
 
 // Open returns the bucket. It talks to no server yet, except where the SDK needs that to find settings.
@@ -147,6 +148,7 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.UsePathStyle = c.PathStyle
+		o.HTTPClient = impatient()
 		if c.HTTPClient != nil { // for the bucket only: what looks for credentials asks other hosts
 			o.HTTPClient = c.HTTPClient
 		}
@@ -155,12 +157,45 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 		}
 	})
 	b.presign = s3.NewPresignClient(b.client)
-	b.prompt = func(*s3.Options) {}
+	b.patiently = func(*s3.Options) {}
 	if c.HTTPClient == nil {
-		prompt := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = patience })
-		b.prompt = func(o *s3.Options) { o.HTTPClient = prompt }
+		patient := awshttp.NewBuildableClient()
+		b.patiently = func(o *s3.Options) { o.HTTPClient = patient }
 	}
 	return b, nil
+}
+
+// impatient returns the client for whatever a server that is well begins to answer at once: where it does not, or where the connection
+// then stands still, the request fails.
+func impatient() *awshttp.BuildableClient {
+	dialer := awshttp.NewBuildableClient().GetDialer()
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.ResponseHeaderTimeout = patience
+		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err //nolint:wrapcheck // The SDK does.
+			}
+			return moving{c}, nil
+		}
+	})
+}
+
+// moving is a connection on which no read and no write may take longer than stall.
+type moving struct{ net.Conn }
+
+func (c moving) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(stall)); err != nil {
+		return 0, err //nolint:wrapcheck // It is a connection.
+	}
+	return c.Conn.Read(p) //nolint:wrapcheck // It is a connection.
+}
+
+func (c moving) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+		return 0, err //nolint:wrapcheck // It is a connection.
+	}
+	return c.Conn.Write(p) //nolint:wrapcheck // It is a connection.
 }
 
 // Name is the name of the bucket.

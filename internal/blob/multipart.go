@@ -57,14 +57,15 @@ func nextPage[P any](ctx context.Context, read func(context.Context, ...func(*s3
 	return read(ctx)
 }
 
-// CompleteMultipart makes an object of the parts, which must be in the order of their numbers.
+// CompleteMultipart makes an object of the parts, which must be in the order of their numbers. It waits as long as ctx lasts, because
+// servers may copy the parts before they say anything.
 func (b *Bucket) CompleteMultipart(ctx context.Context, key, id string, parts []caption.Part) error {
 	list := make([]types.CompletedPart, len(parts))
 	for i, p := range parts {
 		list[i] = types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: &p.ETag}
 	}
 	_, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &b.c.Bucket, Key: &key, UploadId: &id,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: list}})
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: list}}, b.patiently)
 	return fault("complete upload of "+key, err)
 }
 

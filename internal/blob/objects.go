@@ -23,14 +23,14 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	if contentType != "" {
 		in.ContentType = &contentType
 	}
-	_, err := b.client.PutObject(ctx, in, b.prompt)
+	_, err := b.client.PutObject(ctx, in)
 	return fault("store object "+key, err)
 }
 
 // Get returns the content of an object and its size. The caller closes it. A body that ends before size is an error of
 // its reader, so that half an object is not taken for a whole one.
 func (b *Bucket) Get(ctx context.Context, key string) (io.ReadCloser, int64, error) {
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.c.Bucket, Key: &key}, b.prompt)
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.c.Bucket, Key: &key})
 	if err != nil {
 		return nil, 0, fault("read object "+key, err)
 	}
@@ -181,7 +181,7 @@ func (d *download) more(ctx context.Context) error {
 	if d.at > 0 {
 		in.Range, in.IfMatch = aws.String(fmt.Sprintf("bytes=%d-", d.at)), &d.etag
 	}
-	out, err := d.b.client.GetObject(ctx, in, d.b.prompt)
+	out, err := d.b.client.GetObject(ctx, in)
 	if err != nil {
 		return fault("read object "+d.key, err)
 	}
