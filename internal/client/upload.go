@@ -38,9 +38,20 @@ const (
 	partAttempts  = 6
 )
 
-// Upload sends a file and returns the completed upload. A file that was sent in part before goes on where it stopped.
-// progress, which may be nil, is called with the bytes sent so far, from several goroutines.
+// Upload sends a file and returns the completed upload. A file that was sent in part before goes on where it stopped; where the
+// storage has lost that part, it is sent anew. progress, which may be nil, is called with the bytes sent so far, from several goroutines.
 func (c *Client) Upload(ctx context.Context, path string, progress func(sent, total int64)) (Upload, error) {
+	up, err := c.upload(ctx, path, progress)
+	if caption.CodeOf(err) != "upload_lost" {
+		return up, err
+	}
+	if err := c.DeleteUpload(ctx, up.ID); err != nil {
+		return up, err
+	}
+	return c.upload(ctx, path, progress)
+}
+
+func (c *Client) upload(ctx context.Context, path string, progress func(sent, total int64)) (Upload, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Upload{}, fileError(path, err)

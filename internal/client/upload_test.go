@@ -1,9 +1,12 @@
 package client
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,4 +41,53 @@ func TestAPartThatStandsStillIsGivenUp(t *testing.T) {
 			require.Zero(t, sent, "what was not stored does not count")
 		})
 	}
+}
+
+// TestAnUploadThatIsLostIsSentAnew talks to a stand-in of upload-service whose bucket has forgotten the first upload of a file.
+func TestAnUploadThatIsLostIsSentAnew(t *testing.T) {
+	const problem = `{"code":"upload_lost","detail":"The storage does not know this upload any more.","status":409}`
+	deleted, sent := false, ""
+	mux := http.NewServeMux()
+	var s *httptest.Server
+	mux.HandleFunc("GET /api/v1/uploads", func(w http.ResponseWriter, _ *http.Request) {
+		if deleted {
+			_, _ = io.WriteString(w, `{"uploads":[]}`)
+		} else {
+			_, _ = io.WriteString(w, `{"uploads":[{"id":"lost"}]}`)
+		}
+	})
+	mux.HandleFunc("GET /api/v1/uploads/lost", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":"lost","size":5,"part_size":8,"part_count":1,"parts":[{"number":1,"size":5}]}`)
+	})
+	mux.HandleFunc("POST /api/v1/uploads/lost/complete", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, problem)
+	})
+	mux.HandleFunc("DELETE /api/v1/uploads/lost", func(w http.ResponseWriter, _ *http.Request) {
+		deleted = true
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST /api/v1/uploads", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":"new","size":5,"part_size":8,"part_count":1}`)
+	})
+	mux.HandleFunc("POST /api/v1/uploads/new/parts", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"parts":[{"url":"%s/part"}]}`, s.URL)
+	})
+	mux.HandleFunc("PUT /part", func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // What is missing is seen below.
+		sent = string(body)
+	})
+	mux.HandleFunc("POST /api/v1/uploads/new/complete", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":"new","state":"complete"}`)
+	})
+	s = httptest.NewServer(mux)
+	defer s.Close()
+	path := filepath.Join(t.TempDir(), "talk.mp4")
+	require.NoError(t, os.WriteFile(path, []byte("video"), 0o600))
+	sessions := &MemorySessions{s: Session{Server: s.URL, AccessToken: "token", RefreshToken: "refresh", Expires: time.Now().Add(time.Hour)}}
+	up, err := (&Client{Base: s.URL, Sessions: sessions}).Upload(t.Context(), path, nil)
+	require.NoError(t, err)
+	require.Equal(t, "complete", up.State)
+	require.Equal(t, "video", sent)
 }

@@ -47,10 +47,16 @@ func (s *Service) detail(ctx context.Context, r *http.Request, v caption.Video) 
 		return out, err
 	}
 	arrived, err := s.d.Bucket.ListParts(ctx, v.Key, v.MultipartID)
-	if err != nil && caption.KindOf(err) != caption.KindNotFound {
+	if err != nil && caption.KindOf(err) == caption.KindNotFound {
+		// It has been completed, though its record could not be written, or is lost; completing it tells which. Nothing is left to
+		// send: the bucket would refuse it for ever.
+		arrived = nil
+		for n := 1; n <= partCount(v); n++ {
+			arrived = append(arrived, caption.Part{Number: n, Size: partLength(v, n)})
+		}
+	} else if err != nil {
 		return out, err
 	}
-	// An upload that the bucket does not know has no parts: it has just been completed, or is lost; completing tells which.
 	parts := []part{}
 	for _, p := range arrived {
 		if p.Size == partLength(v, p.Number) { // The others have to be sent again.

@@ -589,7 +589,10 @@ export interface components {
             created_at: components["schemas"]["Time"];
             /** @description Absent where none was given. */
             fingerprint?: string;
-            /** @description The parts that have arrived whole; for one upload in the state uploading only. */
+            /**
+             * @description The parts that have arrived whole; for one upload in the state uploading only. All of them also where the storage takes no
+             *     more, because it has put the file together already, or has lost the upload: completing the upload is next, and tells which.
+             */
             parts?: {
                 number: number;
                 /** Format: int64 */
