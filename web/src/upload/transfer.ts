@@ -84,8 +84,10 @@ export class Transfer {
       try {
         await this.#send(upload, signal);
       } catch (e) {
-        // An upload that waited for too long is cleared away by the server: it starts over, once.
-        if (!(e instanceof Failure) || e.status !== 404) throw e;
+        // An upload that waited for too long is cleared away by the server, or lost by the storage: it starts over, once.
+        const lost = e instanceof Failure && e.code === 'upload_lost';
+        if (!lost && !(e instanceof Failure && e.status === 404)) throw e;
+        if (lost) await this.deps.edge.remove(upload.id);
         again = true;
       }
       if (again) {

@@ -242,6 +242,24 @@ describe('an upload', () => {
   });
 });
 
+describe('the storage', () => {
+  it('has lost what was sent, and gets it once more', async () => {
+    let lost = true;
+    server.before = (step) => {
+      if (step === 'complete' && lost) {
+        lost = false;
+        throw new Failure('The storage does not know it any more.', 409, 'upload_lost');
+      }
+    };
+    const uploads = page();
+    uploads.add([film()], {});
+    const view = await until(uploads, at('done'));
+    expect([...server.uploads.keys()]).toEqual([view.uploadId]);
+    expect(server.content(view.uploadId!)).toBe(text);
+    expect(server.puts).toHaveLength(14);
+  });
+});
+
 describe('a refusal', () => {
   it('of the server comes before any byte, with its reason', async () => {
     server.before = (step) => {
