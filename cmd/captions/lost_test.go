@@ -143,9 +143,12 @@ func newLossy(t *testing.T, js *journeys) *client.Client {
 	s.Addr, s.DataDir, s.Enabled, s.OpenAIURL = "127.0.0.1:0", t.TempDir(), []string{"openai"}, config.BaseURL(engine.URL)
 	s.SegmentLength, s.Workers, s.Window, s.Visibility = 10*time.Second, 8, 2, 2*time.Second
 	s.MaxOpenUploads, s.MaxActiveJobs, s.RequestsPerMinute = 1000, 0, -1
+	// The S3 server goes into its folder, which is gone after the test.
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	t.Chdir(here)
 	log := slog.New(slog.DiscardHandler)
 	p := &platform{Process: &compose.Process{Log: log, Reg: telemetry.NewRegistry("captions", version)}, ctx: t.Context(), s: s}
-	var err error
 	p.App, err = app.New(app.Options{Name: "captions", Logger: log, Gatherer: p.Reg, DrainTimeout: time.Second, SoftTimeout: time.Second})
 	require.NoError(t, err)
 	require.NoError(t, p.folder())

@@ -295,7 +295,6 @@ func TestDownload(t *testing.T) {
 
 // TestStalled has connections stand still in the midst of an object: for ever, as nobody says that they are of no use.
 func TestStalled(t *testing.T) {
-	blob.SetStall(t, time.Second)   // A busy machine may stand still for less.
 	content := make([]byte, 16<<20) // more than fits into the buffers of a connection
 	direct := bucket(t)
 	put(t, direct, "k", content)
@@ -318,7 +317,7 @@ func TestStalled(t *testing.T) {
 	defer close(end)
 	conf := config()
 	conf.Bucket, conf.Endpoint, conf.HTTPClient = direct.Name(), s.URL, nil
-	b := open(t, conf)
+	b := open(t, conf.WithStall(2*time.Second)) // A busy machine may stand still for less.
 
 	stalls.Store(1)
 	body, size, err := b.Get(t.Context(), "k")

@@ -4,6 +4,7 @@
 package blob
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,8 @@ type Config struct {
 	HTTPClient *http.Client     // nil: the SDK's own
 	Now        func() time.Time // nil: time.Now; presigned addresses begin now
 	Logger     *slog.Logger     // nil: discard
+
+	stall time.Duration // how long a connection may stand still in the midst of an object; 0: defaultStall
 }
 
 // ParseURL reads s3://bucket?endpoint=http://host:9000&public_endpoint=…&region=…&path_style=true. All parameters are optional.
@@ -148,7 +151,7 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.UsePathStyle = c.PathStyle
-		o.HTTPClient = impatient()
+		o.HTTPClient = impatient(cmp.Or(c.stall, defaultStall))
 		if c.HTTPClient != nil { // for the bucket only: what looks for credentials asks other hosts
 			o.HTTPClient = c.HTTPClient
 		}
@@ -167,7 +170,7 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 
 // impatient returns the client for whatever a server that is well begins to answer at once: where it does not, or where the connection
 // then stands still, the request fails.
-func impatient() *awshttp.BuildableClient {
+func impatient(stall time.Duration) *awshttp.BuildableClient {
 	dialer := awshttp.NewBuildableClient().GetDialer()
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = patience
@@ -176,23 +179,27 @@ func impatient() *awshttp.BuildableClient {
 			if err != nil {
 				return nil, err //nolint:wrapcheck // The SDK does.
 			}
-			return moving{c}, nil
+			return moving{c, stall}, nil
 		}
 	})
 }
 
 // moving is a connection on which no read and no write may take longer than stall.
-type moving struct{ net.Conn }
+type moving struct {
+	net.Conn
+
+	stall time.Duration
+}
 
 func (c moving) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(stall)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err //nolint:wrapcheck // It is a connection.
 	}
 	return c.Conn.Read(p) //nolint:wrapcheck // It is a connection.
 }
 
 func (c moving) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err //nolint:wrapcheck // It is a connection.
 	}
 	return c.Conn.Write(p) //nolint:wrapcheck // It is a connection.

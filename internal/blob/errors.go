@@ -60,8 +60,7 @@ func fault(what string, err error) error {
 // would hold requests for as long as their connections live.
 const patience = 10 * time.Second
 
-// stall is how long a connection may stand still in the midst of an object.
-var stall = 30 * time.Second
+const defaultStall = 30 * time.Second
 
 func unavailable(err error) error {
 	return caption.Errorf(caption.KindUnavailable, "The storage does not answer at the moment. Try again in a few seconds.").
