@@ -206,7 +206,7 @@ func (s *supervisor) keep(ctx context.Context, spec process.Spec, p *process.Pro
 			return // The first process ends it.
 		case <-p.Done():
 		}
-		s.log.Warn("A program has ended, and is started again", "program", spec.Name)
+		s.log.Warn("A program has ended, and is started again", "program", spec.Name, "log", p.Tail())
 		again, err := process.Start(spec)
 		if err != nil {
 			s.log.Error("A program does not start again", "program", spec.Name, "error", err)
