@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -300,7 +301,16 @@ func TestStalled(t *testing.T) {
 	put(t, direct, "k", content)
 	end := make(chan struct{})
 	var stalls atomic.Int32
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var slow atomic.Bool
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slow.Load() {
+			for n := int64(1); n > 0; {
+				time.Sleep(500 * time.Millisecond)
+				n, _ = io.CopyN(io.Discard, r.Body, 2<<20) // It ends with the body.
+			}
+			w.Header().Set("ETag", `"e"`)
+			return
+		}
 		if stalls.Add(-1) < 0 {
 			server.Handler().ServeHTTP(w, r)
 			return
@@ -313,11 +323,19 @@ func TestStalled(t *testing.T) {
 		}
 		<-end
 	}))
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		// What has been sent has been read, but for little.
+		if err := c.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+			t.Error(err)
+		}
+		return ctx
+	}
+	s.Start()
 	defer s.Close()
 	defer close(end)
 	conf := config()
 	conf.Bucket, conf.Endpoint, conf.HTTPClient = direct.Name(), s.URL, nil
-	b := open(t, conf.WithStall(2*time.Second)) // A busy machine may stand still for less.
+	b, hasty := open(t, conf.WithStall(3*time.Second)), open(t, conf.WithStall(300*time.Millisecond)) // what a busy machine keeps, or not
 
 	stalls.Store(1)
 	body, size, err := b.Get(t.Context(), "k")
@@ -328,14 +346,18 @@ func TestStalled(t *testing.T) {
 	require.NoError(t, body.Close())
 
 	stalls.Store(4)
-	err = b.Download(t.Context(), "k", filepath.Join(t.TempDir(), "f"))
+	err = hasty.Download(t.Context(), "k", filepath.Join(t.TempDir(), "f"))
 	require.Equal(t, caption.KindUnavailable, caption.KindOf(err), "%v", err)
 
 	stalls.Store(1)
 	require.NoError(t, b.Put(t.Context(), "p", bytes.NewReader(content), int64(len(content)), ""))
 	stalls.Store(100)
-	err = b.Put(t.Context(), "p", bytes.NewReader(content), int64(len(content)), "")
+	err = hasty.Put(t.Context(), "p", bytes.NewReader(content), int64(len(content)), "")
 	require.Equal(t, caption.KindUnavailable, caption.KindOf(err), "%v", err)
+	slow.Store(true)
+	require.NoError(t, b.Put(t.Context(), "s", bytes.NewReader(content), int64(len(content)), ""), "slower than that in all, but it moves")
+	slow.Store(false)
+
 	stalls.Store(0)
 	stored, err := b.Head(t.Context(), "p")
 	require.NoError(t, err)

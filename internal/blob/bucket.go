@@ -184,7 +184,7 @@ func impatient(stall time.Duration) *awshttp.BuildableClient {
 	})
 }
 
-// moving is a connection on which no read and no write may take longer than stall.
+// moving is a connection that breaks when nothing has moved on it for as long as stall.
 type moving struct {
 	net.Conn
 
@@ -199,7 +199,8 @@ func (c moving) Read(p []byte) (int, error) {
 }
 
 func (c moving) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+	// The client waits for the answer while it sends: that goes on for as long as sending does.
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err //nolint:wrapcheck // It is a connection.
 	}
 	return c.Conn.Write(p) //nolint:wrapcheck // It is a connection.
