@@ -44,7 +44,19 @@ type platform struct {
 	s3       *backend.EmbeddedS3
 }
 
-func newPlatform(ctx context.Context, s config.Serve, log *slog.Logger) (p *platform, err error) {
+func newPlatform(ctx context.Context, s config.Serve, log *slog.Logger) (*platform, error) {
+	p, err := newBackends(ctx, s, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.services(); err != nil {
+		return nil, errors.Join(err, p.App.Close())
+	}
+	return p, nil
+}
+
+// newBackends is a platform without its services yet.
+func newBackends(ctx context.Context, s config.Serve, log *slog.Logger) (p *platform, err error) {
 	p = &platform{Process: &compose.Process{Log: log, Reg: telemetry.NewRegistry("captions", version)}, ctx: ctx, s: s}
 	if p.App, err = app.New(app.Options{
 		Name: "captions", Logger: log, AdminAddr: s.AdminAddr, Gatherer: p.Reg,
@@ -53,7 +65,7 @@ func newPlatform(ctx context.Context, s config.Serve, log *slog.Logger) (p *plat
 	}); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{p.folder, p.backends, p.services} {
+	for _, step := range []func() error{p.folder, p.backends} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, p.App.Close())
 		}

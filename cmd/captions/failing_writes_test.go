@@ -17,14 +17,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"k8s-scalers/internal/app"
 	"k8s-scalers/internal/backend"
 	"k8s-scalers/internal/caption"
 	"k8s-scalers/internal/captioning"
 	"k8s-scalers/internal/client"
-	"k8s-scalers/internal/compose"
 	"k8s-scalers/internal/config"
-	"k8s-scalers/internal/telemetry"
 )
 
 // journey is the way of one file to its captions. One of its writes to the store or the queue fails: either it does not happen, or it
@@ -147,12 +144,8 @@ func newLossy(t *testing.T, js *journeys) *client.Client {
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	t.Chdir(here)
-	log := slog.New(slog.DiscardHandler)
-	p := &platform{Process: &compose.Process{Log: log, Reg: telemetry.NewRegistry("captions", version)}, ctx: t.Context(), s: s}
-	p.App, err = app.New(app.Options{Name: "captions", Logger: log, Gatherer: p.Reg, DrainTimeout: time.Second, SoftTimeout: time.Second})
+	p, err := newBackends(t.Context(), s, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.NoError(t, p.folder())
-	require.NoError(t, p.backends())
 	p.store, p.queue = lossyStore{p.store, js}, lossyQueue{p.queue, js}
 	require.NoError(t, p.services())
 	ctx, stop := context.WithCancel(context.Background()) //nolint:usetesting // It must end in order.
